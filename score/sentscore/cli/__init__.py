@@ -1,0 +1,43 @@
+"""The command line: `sentscore file`, `text`, `models` and `doctor`, one module a command.
+
+Importing it, and `--help`, load neither Arrow, NumPy, spaCy nor ONNX Runtime: the commands do, once they run.
+"""
+
+from __future__ import annotations
+
+from sentscore.cli.doctor import doctor_cli
+from sentscore.cli.file import file_cli
+from sentscore.cli.guard import GuardedCommand
+from sentscore.cli.models import models_cli
+from sentscore.cli.options import DebugOption, VersionOption, new_app
+from sentscore.cli.text import text_cli
+
+__all__ = ["app", "main"]
+
+app = new_app("sentscore")
+
+
+@app.callback()
+def root(
+    version: VersionOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Score the sentiment of texts in tables and files, on CUDA or the CPU.
+
+    Exit codes: 0 done, 1 unexpected, 2 usage, 3 input cannot be read, 4 model damaged, 5 device unavailable,
+    6 output cannot be written, 130 interrupted.
+    """
+
+
+for _name, _command in (
+    ("file", file_cli),
+    ("text", text_cli),
+    ("models", models_cli),
+    ("doctor", doctor_cli),
+):
+    app.command(_name, cls=GuardedCommand)(_command)
+
+
+def main() -> None:
+    """Runs the command line; the console script."""
+    app(prog_name="sentscore")

@@ -1,0 +1,117 @@
+"""`sentscore doctor`: whether this installation can score, and if not, why."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import typer
+
+from sentscore.cli.options import JsonOption
+from sentscore.errors import ArtifactError, DeviceError
+
+if TYPE_CHECKING:
+    from sentscore.artifact import Artifact
+
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+_PACKAGES = ("sentscore", *_RUNTIMES, "pyarrow", "numpy", "spacy")
+WORKS = "works"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor found.
+
+    Attributes:
+        versions: of Python and each package; packages that are not installed are left out.
+        providers: each execution provider, and `works` or why it does not.
+        artifacts: each model's folder, and `works` or what is wrong with it.
+        problems: what has to be mended, in one line each.
+        exit_code: 0 if all is well, 4 if a model is damaged or there is none, 5 if no provider works or both
+            onnxruntime packages are installed.
+    """
+
+    versions: dict[str, str]
+    providers: dict[str, str]
+    artifacts: dict[str, str]
+    problems: list[str] = field(default_factory=list)
+    exit_code: int = 0
+
+
+def doctor_cli(as_json: JsonOption = False) -> None:
+    """Check this installation: versions, execution providers that really work, models.
+
+    Exit code 0 if all is well, 4 if a model is damaged or missing, 5 if no provider works or both onnxruntime
+    packages are installed.
+    """
+    found = doctor()
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False).encode())
+    else:
+        for title, entries in (
+            ("versions", found.versions),
+            ("execution providers", found.providers),
+            ("models", found.artifacts),
+        ):
+            typer.echo(title)
+            for name, state in entries.items():
+                typer.echo(f"  {name}: {state}")
+        for problem in found.problems:
+            typer.echo(f"problem: {problem}")
+        typer.echo("all is well" if not found.problems else f"{len(found.problems)} to mend")
+    raise typer.Exit(found.exit_code)
+
+
+def doctor() -> Diagnosis:
+    """Examines this installation; what is wrong is in the result, not raised."""
+    from sentscore.artifact import find_artifacts, load_artifact
+
+    versions = {"python": platform.python_version(), **_versions()}
+    artifacts: dict[str, str] = {}
+    damaged = []
+    intact = None
+    for path in find_artifacts():
+        try:
+            intact = load_artifact(path)
+            artifacts[str(path)] = WORKS
+        except ArtifactError as error:
+            artifacts[str(path)] = str(error)
+            damaged.append(str(error))
+    if not artifacts:
+        damaged.append("no models come with this installation: install sentscore again")
+
+    providers = _providers(intact)
+    devices = []
+    if all(name in versions for name in _RUNTIMES):
+        devices.append(
+            "onnxruntime and onnxruntime-gpu overwrite each other: pip uninstall both, then install sentscore again"
+        )
+    if intact is not None and WORKS not in providers.values():
+        devices.append("no execution provider works: install sentscore again")
+    code = ArtifactError.exit_code if damaged else DeviceError.exit_code if devices else 0
+    return Diagnosis(versions, providers, artifacts, damaged + devices, code)
+
+
+def _versions() -> dict[str, str]:
+    from importlib import metadata
+
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _providers(artifact: Artifact | None) -> dict[str, str]:
+    if artifact is None:
+        return {"all": "not tried, for want of an intact model"}
+    from sentscore.session import working_providers
+
+    try:
+        return working_providers(artifact)
+    except Exception as error:  # two onnxruntime packages in one place can fail in any way
+        return {"onnxruntime": f"cannot be used: {type(error).__name__}: {' '.join(str(error).split())}"}

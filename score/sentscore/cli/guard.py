@@ -1,0 +1,109 @@
+"""How a command ends: every error is one line on stderr and the exit code that stands for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from sentscore.errors import INTERRUPTED, OutputError, SentscoreError, UsageError
+
+
+class GuardedCommand(TyperCommand):
+    """A command whose errors and interrupts end as the exit codes say; options are Typer's own affair."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer's own click, or click, by Typer's version
+        """Runs the command."""
+        root = ctx.find_root()
+        with guarded(program=root.info_name or "sentscore", debug=bool(root.params.get("debug"))):
+            return super().invoke(ctx)
+
+
+def require(*packages: str, extra: str) -> None:
+    """Checks that packages of an extra are installed, without importing them.
+
+    Raises:
+        UsageError: One is not.
+    """
+    from importlib.util import find_spec
+
+    for package in packages:
+        if find_spec(package) is None:
+            raise UsageError(f"{package} is not installed: pip install 'sentscore[{extra}]'")
+
+
+@contextmanager
+def guarded(*, program: str, debug: bool) -> Iterator[None]:
+    """Turns whatever is raised inside into one line on stderr and an exit code.
+
+    Args:
+        program: what the line begins with.
+        debug: whether to show the traceback too.
+
+    Raises:
+        typer.Exit: Something was raised.
+    """
+    with _terminable():
+        try:
+            yield
+        except (typer.Exit, typer.Abort):
+            raise
+        except BrokenPipeError as error:
+            # Whoever read stdout has had enough (`| head`), which needs no words.
+            _silence_stdout()
+            raise typer.Exit(OutputError.exit_code) from error
+        except SentscoreError as error:
+            _report(program, str(error), debug=debug)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            _report(program, "interrupted", debug=debug)
+            raise typer.Exit(INTERRUPTED) from error
+        except Exception as error:
+            hint = "" if debug else f"; {program} --debug … shows where"
+            _report(program, f"unexpected {type(error).__name__}: {error}{hint}", debug=debug)
+            raise typer.Exit(SentscoreError.exit_code) from error
+
+
+def _report(program: str, message: str, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"{program}: error: {' '.join(message.split())}", err=True)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM and SIGHUP interrupt like Ctrl-C, so that outputs are cleaned up; not under nohup."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    kinds = [getattr(signal, name) for name in names]
+    replaced = {kind: signal.getsignal(kind) for kind in kinds if signal.getsignal(kind) is signal.SIG_DFL}
+    for kind in replaced:
+        signal.signal(kind, _interrupt)
+    try:
+        yield
+    finally:
+        for kind, handler in replaced.items():
+            signal.signal(kind, handler)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _silence_stdout() -> None:
+    # What is still buffered would be written at exit, and fail once more.
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,92 @@
+"""`sentscore models`: the models that come with this installation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import typer
+
+from sentscore.cli.options import JsonOption
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model in short.
+
+    Attributes:
+        name: its name, as `--model` takes it.
+        architecture: cell, layers, units, pooling, in words.
+        accuracy: share of the test reviews that it gets right; None where the manifest does not say.
+        size: bytes of its files.
+        path: its folder.
+    """
+
+    name: str
+    architecture: str
+    accuracy: float | None
+    size: int
+    path: str
+
+
+def models_cli(as_json: JsonOption = False) -> None:
+    """List the models: name, architecture, test accuracy, size, where."""
+    infos = models()
+    if as_json:
+        for info in infos:
+            typer.echo(json.dumps(asdict(info), ensure_ascii=False).encode())
+        return
+    if not infos:
+        typer.echo("no models come with this installation: give --model the folder of an exported one", err=True)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for heading in ("name", "architecture", "test accuracy", "size"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("where", overflow="fold")
+    for info in infos:
+        accuracy = "-" if info.accuracy is None else f"{100 * info.accuracy:.2f} %"
+        table.add_row(info.name, info.architecture, accuracy, f"{info.size / 1e6:.1f} MB", info.path)
+    console = Console()
+    with console.capture() as capture:
+        console.print(table, markup=False)
+    typer.echo(capture.get(), nl=False)
+
+
+def models() -> list[ModelInfo]:
+    """Returns the shipped models, verified, in order of their names.
+
+    Raises:
+        ArtifactError: One is damaged.
+    """
+    from sentscore.artifact import find_artifacts, load_artifact
+
+    infos = []
+    for path in find_artifacts():
+        artifact = load_artifact(path)
+        test = artifact.manifest.metrics.get("test")
+        accuracy = test.get("accuracy") if isinstance(test, Mapping) else None
+        infos.append(
+            ModelInfo(
+                name=artifact.name,
+                architecture=_in_words(artifact.manifest.architecture),
+                accuracy=accuracy,
+                size=artifact.size,
+                path=str(artifact.path),
+            )
+        )
+    return infos
+
+
+def _in_words(architecture: Mapping[str, Any]) -> str:
+    try:
+        pooling = " and ".join(architecture["pooling"])
+        cell = str(architecture["name"]).upper()
+        return f"Bi{cell}, {architecture['num_layers']} x {architecture['hidden_size']}, {pooling} pooling"
+    except (KeyError, TypeError):
+        return ", ".join(f"{key} {value}" for key, value in architecture.items())

@@ -1,0 +1,54 @@
+"""The errors that sentscore raises on purpose, each with the exit code that the command line gives it.
+
+    SentscoreError            1  unexpected
+    ├── UsageError            2  options that do not fit together
+    ├── InputError            3  an input that cannot be read
+    ├── ArtifactError         4  a model folder that is missing, damaged or from another format
+    ├── DeviceError           5  a device that was asked for and cannot be used
+    └── OutputError           6  an output that cannot be written
+
+Every message is one line and holds the value, the file and the remedy.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+INTERRUPTED = 130
+"""The exit code after an interrupt (Ctrl-C or SIGTERM)."""
+
+
+class SentscoreError(Exception):
+    """Base of every error raised on purpose; `exit_code` is what the command line exits with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(SentscoreError):
+    """Options or arguments that do not fit together."""
+
+    exit_code = 2
+
+
+class InputError(SentscoreError):
+    """An input that is missing, damaged, not text, or without the column asked for."""
+
+    exit_code = 3
+
+
+class ArtifactError(SentscoreError):
+    """A model artifact that is missing, tampered with, or of a format version not known here."""
+
+    exit_code = 4
+
+
+class DeviceError(SentscoreError):
+    """A device that was asked for by name and cannot run the model."""
+
+    exit_code = 5
+
+
+class OutputError(SentscoreError):
+    """An output that exists already, is read-only, or cannot be written to its end."""
+
+    exit_code = 6

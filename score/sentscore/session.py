@@ -1,0 +1,163 @@
+"""Makes ONNX Runtime sessions and says truly which device they run on: the only place that imports it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from sentscore.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry
+from sentscore.errors import ArtifactError, DeviceError, UsageError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
+_QUIET: Final = 4  # only fatal messages: what goes wrong becomes an error of ours
+_INPUTS: Final = {"token_ids": "tensor(int32)", "lengths": "tensor(int32)"}
+_OUTPUTS: Final = {"logit": "tensor(float)", "probability": "tensor(float)"}
+
+
+class Session:
+    """A verified graph on one device. `run` may be called from several threads at once.
+
+    Args:
+        artifact: as `load_artifact` verified it.
+        device: `auto` takes CUDA when a session really runs on it and the CPU otherwise.
+        exact: on CUDA, keep float32 products exact (no TF32).
+
+    Attributes:
+        device: `cpu` or `cuda`, what the session runs on.
+        why_not_cuda: with `auto` on the CPU, why CUDA was not taken; empty otherwise.
+
+    Raises:
+        DeviceError: `cuda` was asked for and cannot be used.
+        ArtifactError: the graph cannot be loaded, or is not the manifest's.
+    """
+
+    def __init__(self, artifact: Artifact, *, device: Device = "auto", exact: bool = False) -> None:
+        if device not in get_args(Device):
+            raise UsageError(f"device {device!r} is not known: use one of {', '.join(get_args(Device))}")
+        self.why_not_cuda = ""
+        self.device: Literal["cpu", "cuda"] = "cpu"
+        session = None
+        if device != "cpu":
+            session, self.why_not_cuda = _cuda_session(artifact.model, exact=exact)
+            if session is not None:
+                self.device = "cuda"
+            elif device == "cuda":
+                raise DeviceError(
+                    f"device cuda cannot be used: {self.why_not_cuda}; use --device cpu or run `sentscore doctor`"
+                )
+        if session is None:
+            try:
+                session = _create(artifact.model, [CPU])
+            except Exception as error:  # ONNX Runtime's exceptions share no public base
+                raise ArtifactError(
+                    f"{artifact.path / LAYOUT.model}: ONNX Runtime cannot load it ({_one_line(error)}): "
+                    "export the model again"
+                ) from error
+        self._session = session
+        _verify(artifact, session)
+
+    def run(
+        self, token_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits and probabilities, both float32 [B], of token_ids int32 [B, T] and lengths int32 [B]."""
+        logit, probability = self._session.run(["logit", "probability"], {"token_ids": token_ids, "lengths": lengths})
+        return logit, probability
+
+
+def cuda_devices() -> int:
+    """How many GPUs the NVIDIA driver offers; 0 without a driver."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(name)
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def available_cpus() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def working_providers(artifact: Artifact) -> dict[str, str]:
+    """Each provider that sentscore uses -> `works`, or the reason why it does not; each is really tried."""
+    results = {}
+    for device, provider in (("cpu", CPU), ("cuda", CUDA)):
+        try:
+            Session(artifact, device=device)  # type: ignore[arg-type]
+            results[provider] = "works"
+        except (DeviceError, ArtifactError) as error:
+            results[provider] = str(error).split("; use ")[0]
+    return results
+
+
+def _cuda_session(model: bytes, *, exact: bool) -> tuple[Any, str]:
+    """A session on CUDA and an empty text, or None and the reason."""
+    import onnxruntime
+
+    if CUDA not in onnxruntime.get_available_providers():
+        return None, "this onnxruntime is built without CUDA: install onnxruntime-gpu"
+    if not cuda_devices():
+        return None, "no NVIDIA GPU or driver is found"
+    if hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # the libraries of the `cuda` extra, where it is installed
+    try:
+        session = _create(model, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
+        if CUDA in session.get_providers():
+            session.run(None, {"token_ids": np.zeros((1, 1), np.int32), "lengths": np.ones(1, np.int32)})
+            return session, ""
+    except Exception as error:  # ONNX Runtime's exceptions share no public base
+        return None, _one_line(error)
+    return None, "the CUDA provider does not load: install sentscore[cuda] for its libraries"
+
+
+def _create(model: bytes, providers: list[Any]) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _QUIET
+    # One thread a session and several sessions at work: faster at small batches than many threads in one.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Batches differ in shape, so a pattern of allocations would be kept for every one of them.
+    options.enable_mem_pattern = False
+    # Weights stand in the one verified file; a graph that points to others finds no folder.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    return onnxruntime.InferenceSession(model, options, providers=providers)
+
+
+def _verify(artifact: Artifact, session: Any) -> None:  # noqa: ANN401
+    """The graph must be the one that the manifest and the vocabulary belong to."""
+    file = artifact.path / LAYOUT.model
+    inputs = {node.name: node.type for node in session.get_inputs()}
+    outputs = {node.name: node.type for node in session.get_outputs()}
+    if inputs != _INPUTS or outputs != _OUTPUTS:
+        raise ArtifactError(f"{file}: inputs {inputs}, outputs {outputs} are not sentscore's: export the model again")
+    found = session.get_modelmeta().custom_metadata_map
+    expected = {
+        "format_version": str(FORMAT_VERSION),
+        "name": artifact.name,
+        "vocabulary_sha256": FileEntry.of(artifact.vocabulary.encode("utf-8")).sha256,
+    }
+    for key, value in expected.items():
+        if found.get(key) != value:
+            raise ArtifactError(
+                f"{file}: its metadata has {key} {found.get(key)!r}, the artifact {value!r}: export the model again"
+            )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,77 @@
+"""Files that are there whole or not at all: written beside their place, synced to disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from sentscore.errors import OutputError
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Opens a new file that takes its place under `path` when the block ends well, and is gone otherwise.
+
+    A symbolic link stays; what it points to is replaced. The file's mode follows the umask.
+
+    Raises:
+        OutputError: The folder cannot be written to, or the disk is full.
+    """
+    place = Path(os.path.realpath(path))
+    # A short name of its own: one made from the file's could be too long for the file system.
+    part = place.parent / f".sentscore-{secrets.token_hex(8)}.part"
+    try:
+        file = part.open("xb")
+    except OSError as error:
+        raise cannot_write(str(path), error) from error
+    try:
+        yield file
+        with output_errors(str(path)):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            part.replace(place)
+    except BaseException:
+        # The error that led here counts, not one from closing a file that is thrown away.
+        with suppress(OSError):
+            file.close()
+        part.unlink(missing_ok=True)
+        raise
+    # Some file systems cannot sync folders; the file is in its place by now, and its content on disk.
+    with suppress(OSError):
+        _sync_folder(place.parent)
+
+
+@contextmanager
+def output_errors(name: str) -> Iterator[None]:
+    """Turns a failed write into an `OutputError`; a closed pipe stays what it is, for that is no failure.
+
+    Raises:
+        OutputError: Writing failed.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise cannot_write(name, error) from error
+
+
+def cannot_write(name: str, error: OSError) -> OutputError:
+    """Makes the one-line error for a failed open or write."""
+    reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
+    return OutputError(f"{name}: cannot be written ({reason}): free space there or give another --output")
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and a rename is durable without
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,165 @@
+"""JSONL files: as the lines they are, or read into a table whose schema is that of the first window."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.json
+
+from sentscore.errors import InputError
+from sentscore.sources.columns import Column, check_free, choose_column
+from sentscore.sources.streams import Stream, brief
+from sentscore.sources.window import Window, gather
+
+RAW_SCHEMA: Final = pa.schema([pa.field("line", pa.large_string())])
+"""The one column of raw JSON lines: each line as it stands in the file, without its end."""
+
+Numbered = tuple[int, str]  # the line's number, from 1, and the line
+Lines = Iterator[list[Numbered]]
+
+
+def numbered_windows(lines: Iterator[str]) -> Lines:
+    r"""Collects lines into windows, without their `\n` and without blank ones, which hold no row."""
+    numbered = ((number, line.removesuffix("\n")) for number, line in enumerate(lines, 1))
+    return gather((pair for pair in numbered if pair[1].strip()), lambda pair: len(pair[1]))
+
+
+def choose_key(name: str, first: Sequence[Numbered], wanted: str | None, added: Sequence[str]) -> str:
+    """Returns the key of the texts, by the lines of the first window; any key where there are none.
+
+    Args:
+        name: the input, for messages.
+        first: the first window.
+        wanted: the value of `--column`, if given.
+        added: the keys that are going to be added to every line.
+
+    Raises:
+        InputError: A line is not a JSON object, or there is no such key.
+        UsageError: A line has an added key already.
+    """
+    if not first:
+        return wanted or "text"
+    kinds: dict[str, set[type]] = {}
+    for number, line in first:
+        for key, value in _parse(name, number, line).items():
+            kinds.setdefault(key, set()).add(type(value))
+    check_free(name, kinds, added)
+    columns = []
+    for key, found in kinds.items():
+        values = found - {type(None)}
+        kind = " and ".join(sorted({_JSON_NAMES[each] for each in values}))
+        columns.append(Column(key, kind, text=values == {str}, blank=not values))
+    return columns[choose_column(name, columns, wanted)].name
+
+
+def raw_windows(stream: Stream, windows: Lines, key: str, added: Sequence[str]) -> Iterator[Window]:
+    """Yields windows of raw lines, so that an output of the same format keeps each to the byte.
+
+    Raises:
+        InputError: A line is not a JSON object, or its text is neither a string nor null.
+        UsageError: A line has an added key already.
+    """
+    for window in windows:
+        texts = []
+        for number, line in window:
+            row = _parse(stream.name, number, line)
+            check_free(f"{stream.name}: line {number}", row, added)
+            texts.append(_text(stream.name, number, key, row.get(key)))
+        batch = pa.record_batch([pa.array([line for _, line in window], pa.large_string())], schema=RAW_SCHEMA)
+        yield Window(batch, pa.array(texts, pa.large_string()), position=stream.position())
+
+
+def table_schema(name: str, first: Sequence[Numbered], wanted: str | None) -> pa.Schema:
+    """Returns the schema of the first window; it is the one that later lines have to fit.
+
+    Strings that look like a time stay strings, and a key with nothing but nulls is one of strings.
+    """
+    if not first:
+        return pa.schema([pa.field(wanted or "text", pa.string())])
+    table = _read_table(name, first, None)
+    return pa.schema([field.with_type(_plain(field.type)) for field in table.schema])
+
+
+def table_windows(stream: Stream, windows: Lines, schema: pa.Schema, text: int) -> Iterator[Window]:
+    """Yields windows of a table read from JSON lines; column `text` is scored.
+
+    Raises:
+        InputError: Lines are not JSON objects or do not fit the schema.
+    """
+    for window in windows:
+        table = _read_table(stream.name, window, schema).combine_chunks()
+        batch = pa.record_batch([column.chunk(0) for column in table.columns], schema=schema)
+        yield Window(batch, batch.column(text), position=stream.position())
+
+
+_JSON_NAMES: Final[dict[type, str]] = {
+    dict: "an object",
+    list: "an array",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    str: "a string",
+}
+
+
+def _parse(name: str, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: line {number} is not JSON ({brief(error)}): correct it") from error
+    if not isinstance(row, dict):
+        raise InputError(f"{name}: line {number} is not a JSON object: each line must be one, {{…}}")
+    return row
+
+
+def _text(name: str, number: int, key: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        kind = _JSON_NAMES[type(value)]
+        raise InputError(f"{name}: line {number}: '{key}' holds {kind}, not text: name another --column")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # JSON can hold half a surrogate pair, which is no text; only what is scored is mended.
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def _read_table(name: str, window: Sequence[Numbered], schema: pa.Schema | None) -> pa.Table:
+    data = "\n".join(line for _, line in window).encode()
+    try:
+        table = pyarrow.json.read_json(
+            io.BytesIO(data),
+            # One block, for two could each find a schema of their own.
+            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=schema, unexpected_field_behavior="infer" if schema is None else "error"
+            ),
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise _unfit(name, window, brief(error)) from error
+    if table.num_rows != len(window):
+        raise _unfit(name, window, f"{table.num_rows} objects on {len(window)} lines")
+    return table
+
+
+def _unfit(name: str, window: Sequence[Numbered], reason: str) -> InputError:
+    return InputError(
+        f"{name}: lines {window[0][0]} to {window[-1][0]} do not make a table with the first lines' columns "
+        f"({reason}): write .jsonl, where lines may differ"
+    )
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_timestamp(kind) or pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)))
+    return kind

@@ -1,0 +1,32 @@
+r"""Text files: one text a line, where only `\n` and `\r\n` end a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pyarrow as pa
+
+from sentscore.sources.streams import Stream
+from sentscore.sources.window import Window, gather
+
+SCHEMA: Final = pa.schema([pa.field("text", pa.string())])
+"""The table that a text file is: its one column."""
+
+
+def line_windows(stream: Stream, lines: Iterator[str]) -> Iterator[Window]:
+    """Yields the windows of a text file.
+
+    Args:
+        stream: the file, for its position.
+        lines: its lines with their ends.
+    """
+    for window in gather(map(_without_end, lines), len):
+        texts = pa.array(window, pa.string())
+        yield Window(pa.record_batch([texts], schema=SCHEMA), texts, position=stream.position())
+
+
+def _without_end(line: str) -> str:
+    if line.endswith("\r\n"):
+        return line[:-2]
+    return line.removesuffix("\n")

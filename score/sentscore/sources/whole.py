@@ -1,0 +1,47 @@
+"""Files that are one text each, as one table with a row a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from sentscore.formats import Kind, compression_of_name
+from sentscore.sources.streams import open_stream, read_all
+from sentscore.sources.window import Source, Window, gather
+
+SCHEMA: Final = pa.schema([pa.field("file", pa.string())])
+"""The table's one column: the files' names, as given."""
+
+
+def whole_files(paths: Sequence[str]) -> Source:
+    """Returns a source with a row a file, in the order given; `-` is stdin, `.gz` and `.zst` are unpacked.
+
+    Raises:
+        InputError: While reading: a file is missing, cannot be read, or is not UTF-8.
+    """
+    return Source(
+        name=f"{len(paths)} files" if len(paths) != 1 else paths[0],
+        kind=Kind.TXT,
+        schema=SCHEMA,
+        text=0,
+        windows=_windows(paths),
+        rows=len(paths),
+    )
+
+
+def _windows(paths: Sequence[str]) -> Iterator[Window]:
+    done = 0
+    for texts in gather(map(_content, paths), len):
+        # A name that is not UTF-8 comes from the system with lone surrogates, which Arrow does not take.
+        shown = [os.fsencode(path).decode("utf-8", "replace") for path in paths[done : done + len(texts)]]
+        names = pa.array(shown, pa.string())
+        yield Window(pa.record_batch([names], schema=SCHEMA), pa.array(texts, pa.large_string()))
+        done += len(texts)
+
+
+def _content(path: str) -> str:
+    with open_stream(path) as stream:
+        return read_all(stream, compression_of_name(path))

@@ -1,0 +1,72 @@
+"""Shows that a review's score is the same bit for bit alone, shuffled and in batches of 2 to 64, on the CPU.
+
+    python tests/bench/independence.py REVIEWS.parquet [--model lstm] [--longest 500] [--shortest 2000]
+
+Takes the longest and the shortest reviews of a column `text`. Exits with 1 when a single bit differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from sentscore import Scorer
+from sentscore.artifact import load_artifact
+from sentscore.batching import padded
+from sentscore.encoder import EncodedTexts, Encoder
+from sentscore.session import Session
+from sentscore.vocabulary import Vocabulary
+
+
+def in_batches(session: Session, encoded: EncodedTexts, order: np.ndarray, size: int, pad_id: int) -> np.ndarray:
+    """Probabilities, float32 [n], of texts run in batches of a size, in an order, padded to each batch's longest."""
+    scores = np.zeros(len(encoded), np.float32)
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        scores[rows] = session.run(*padded(encoded, rows, pad_id))[1]
+    return scores
+
+
+def main() -> None:
+    """Runs the check."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("reviews", type=Path)
+    parser.add_argument("--model", default="lstm")
+    parser.add_argument("--longest", type=int, default=500)
+    parser.add_argument("--shortest", type=int, default=2_000)
+    args = parser.parse_args()
+
+    artifact = load_artifact(args.model)
+    vocabulary = Vocabulary.from_json(artifact.vocabulary)
+    encoded = Encoder(vocabulary).encode(pq.read_table(args.reviews, columns=["text"])["text"])
+    by_length = np.argsort(encoded.lengths, kind="stable")
+    by_length = by_length[encoded.lengths[by_length] > 0]
+    groups = {"longest": by_length[-args.longest :], "shortest": by_length[: args.shortest]}
+    session = Session(artifact, device="cpu")
+    scorer = Scorer(artifact, device="cpu")
+    random = np.random.default_rng(1234)
+    differ = 0
+    print(f"| {artifact.name}: reviews | tokens | how | differing bits of scores |\n|---|---|---|---|", flush=True)
+    for name, rows in groups.items():
+        texts = encoded.take(rows)
+        span = f"{texts.lengths.min():,} to {texts.lengths.max():,}"
+        alone = in_batches(session, texts, np.arange(len(texts)), 1, vocabulary.pad_id)
+        for size in (None, 2, 3, 4, 7, 8, 16, 31, 32, 64):
+            if size is None:
+                how, scores = "the command line's own batches and threads", scorer.score_encoded(texts)
+            else:
+                shuffled = random.permutation(len(texts))
+                how = f"shuffled, batches of {size}"
+                scores = in_batches(session, texts, shuffled, size, vocabulary.pad_id)
+            count = int((scores.view(np.uint32) != alone.view(np.uint32)).sum())
+            differ += count
+            print(f"| {len(texts):,} {name} | {span} | {how} | {count} |", flush=True)
+    sys.exit(1 if differ else 0)
+
+
+if __name__ == "__main__":
+    main()

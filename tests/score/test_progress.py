@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from sentscore.jobs import ModelSummary, Progress, Summary
+from sentscore.progress import progress_bar, summary_line
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("total", "size"), [(100, None), (None, 1_000), (None, None)])
+def test_the_bar_shows_rows_on_a_terminal(monkeypatch: pytest.MonkeyPatch, total: int | None, size: int | None) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar() as show:
+        assert show is not None
+        show(Progress("a [b].csv", 1_234, total, 500, size))
+    assert "a [b].csv" in terminal.getvalue()
+    assert "1,234 reviews" in terminal.getvalue()
+
+
+def test_there_is_no_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress_bar() as show:
+        assert show is None
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress_bar() as show:
+        assert show is None
+
+
+def test_the_summary_is_one_line() -> None:
+    models = (ModelSummary("lstm", "cuda", 500), ModelSummary("gru", "cpu", 1))
+    summary = Summary("a.csv", "a.scored.csv", rows=1_010, scored=1_000, models=models, seconds=0.5)
+    assert summary_line(summary) == (
+        "a.csv: 1,010 rows, 1,000 scored, 10 empty, 2,000 reviews/s, "
+        "50.0 % positive (lstm on cuda), 0.1 % positive (gru on cpu) -> a.scored.csv"
+    )
+
+
+def test_the_summary_of_no_rows() -> None:
+    models = (ModelSummary("lstm", "cpu", 0),)
+    line = summary_line(Summary("a", "b", rows=0, scored=0, models=models, seconds=0.1))
+    assert line == "a: 0 rows, 0 scored, 0 empty, 0 reviews/s, none positive (lstm on cpu) -> b"

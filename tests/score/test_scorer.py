@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sentscore import InputError, Scorer, UsageError
+from sentscore import scorer as scorer_module
+
+WORDS = ["great", "awful", "film", ".", "not", "n't", "a", "story", "too", "long", "unknownword", "!"]
+
+
+@pytest.fixture(scope="module")
+def lstm(tiny_artifact) -> Scorer:
+    return Scorer.load(tiny_artifact, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def gru(tiny_gru_artifact) -> Scorer:
+    return Scorer.load(tiny_gru_artifact, device="cpu")
+
+
+def reviews(count: int, longest: int = 90) -> list[str]:
+    random = np.random.default_rng(5)
+    return [" ".join(random.choice(WORDS, random.integers(1, longest))) for _ in range(count)]
+
+
+def test_scores_are_probabilities_and_nothing_to_score_is_nan(lstm) -> None:
+    scores = lstm.score(["a great film", None, "", " \t\u2003", "<br />", "awful"])
+    assert scores.dtype == np.float32
+    assert np.isnan(scores).tolist() == [False, True, True, True, True, False]
+    assert 0 < scores[0] < 1
+    assert scores[0] != scores[5]
+
+
+def test_no_texts_have_no_scores(lstm) -> None:
+    assert lstm.score([]).shape == (0,)
+    assert np.isnan(lstm.score(["", None])).all()
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru"])
+def test_batches_order_and_threads_change_no_bit(model, request, tiny_artifact, tiny_gru_artifact) -> None:
+    scorer = request.getfixturevalue(model)
+    path = {"lstm": tiny_artifact, "gru": tiny_gru_artifact}[model]
+    texts = reviews(150)
+    alone = np.concatenate([scorer.score([text]) for text in texts])
+    shuffled = np.random.default_rng(1).permutation(len(texts))
+    assert np.array_equal(scorer.score([texts[index] for index in shuffled]), alone[shuffled])
+    for batch_tokens, threads in ((1, 1), (64, 1), (500, 3), (10_000, 2)):
+        other = Scorer.load(path, device="cpu", batch_tokens=batch_tokens, threads=threads)
+        assert np.array_equal(other.score(texts), alone)
+
+
+@settings(deadline=None, max_examples=50)
+@given(texts=st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=6))
+def test_any_texts_get_one_score_each(lstm, texts) -> None:
+    scores = lstm.score(texts)
+    assert scores.shape == (len(texts),)
+    for text, score in zip(texts, scores, strict=True):
+        assert np.array_equal(lstm.score([text])[0], score, equal_nan=True)
+
+
+def test_every_arrow_type_gives_the_same_scores(lstm) -> None:
+    texts = ["a great film", None, "awful"]
+    expected = lstm.score(texts)
+    for kind in (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())):
+        assert np.array_equal(lstm.score(pa.array(texts).cast(kind)), expected, equal_nan=True)
+
+
+def batch(texts: list[str | None]) -> pa.RecordBatch:
+    return pa.record_batch({"id": pa.array(range(len(texts)), pa.int16()), "review": pa.array(texts, pa.string())})
+
+
+def test_record_batches_come_back_with_two_columns(lstm, monkeypatch) -> None:
+    monkeypatch.setattr(scorer_module, "_WINDOW_ROWS", 5)
+    texts = ["a great film", None, "awful", "too long", "", "not a story", "film"]
+    pieces = [texts[:2], texts[2:3], [], texts[3:]]
+    results = list(lstm.score_batches([batch(piece) for piece in pieces]))
+    assert [result.num_rows for result in results] == [2, 1, 0, 4]
+    table = pa.Table.from_batches(results)
+    assert table.schema.names == ["id", "review", "sentiment", "score"]
+    assert table.schema.field("score").type == pa.float32()
+    assert table["review"].to_pylist() == texts
+    expected = lstm.score(texts)
+    assert table["score"].null_count == 2
+    assert np.array_equal(table["score"].to_numpy(), expected, equal_nan=True)
+    assert table["sentiment"].to_pylist() == [
+        None if np.isnan(score) else "positive" if score >= 0.5 else "negative" for score in expected
+    ]
+
+
+def test_no_record_batches_give_none(lstm) -> None:
+    assert list(lstm.score_batches([])) == []
+
+
+def test_names_of_new_columns_take_a_prefix_and_must_be_free(lstm) -> None:
+    taken = batch(["a"]).append_column("score", pa.array([1.0]))
+    with pytest.raises(UsageError, match="'score' already: give the new ones a --prefix"):
+        list(lstm.score_batches([taken]))
+    (result,) = lstm.score_batches([taken], prefix="s_")
+    assert result.schema.names[-2:] == ["s_sentiment", "s_score"]
+
+
+def test_a_column_that_is_not_there_is_an_input_error(lstm) -> None:
+    with pytest.raises(InputError, match="no column 'txt'"):
+        list(lstm.score_batches([batch(["a"])], column="txt"))
+
+
+@pytest.mark.parametrize("option", ["batch_tokens", "threads"])
+def test_options_below_one_are_usage_errors(tiny_artifact, option) -> None:
+    with pytest.raises(UsageError, match=f"{option} 0 must be at least 1"):
+        Scorer.load(tiny_artifact, **{option: 0})
+
+
+def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> None:
+    scorer = Scorer.load(tiny_artifact, device="cpu", batch_tokens=1, threads=2)
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(scorer._session, "run", fail)
+    with pytest.raises(MemoryError, match="no memory"):
+        scorer.score(reviews(10))

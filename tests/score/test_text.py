@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentscore import InputError
+from sentscore.text import as_text_array, is_text, normalize, split_chunks
+
+
+def normal(text: str | None, *, lowercase: bool = True) -> str | None:
+    result: str | None = normalize(as_text_array([text]), lowercase=lowercase)[0].as_py()
+    return result
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Good.<br /><br />Really", "good.  really"),
+        ("a<BR>b<br/>c", "a b c"),
+        ("it\x92s \x93fine\x94 \x96 ok\x85", "it\u2019s \u201cfine\u201d \u2013 ok\u2026"),
+        ("undefined \x81 stays", "undefined \x81 stays"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("ÀÉ", "àé"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_normalisation(text, expected) -> None:
+    assert normal(text) == expected
+
+
+def test_case_is_kept_on_demand() -> None:
+    assert normal("A GREAT<br />Film", lowercase=False) == "A GREAT Film"
+
+
+@given(st.text())
+def test_the_result_is_nfc_and_free_of_breaks(text) -> None:
+    result = normal(text, lowercase=False)
+    assert result is not None
+    assert unicodedata.is_normalized("NFC", result)
+    assert "<br />" not in result.lower() or "<br />" not in text.lower()
+
+
+@given(st.lists(st.one_of(st.none(), st.text()), max_size=8))
+def test_neighbours_change_nothing(texts) -> None:
+    together = normalize(as_text_array(texts), lowercase=True).to_pylist()
+    assert together == [normal(text) for text in texts]
+
+
+def test_chunks_lie_on_end_and_offsets_say_whose_they_are() -> None:
+    chunks, offsets = split_chunks(as_text_array(["a b", None, "", "\u2003c\td"]))
+    found = [
+        [chunk for chunk in chunks.slice(start, stop - start).to_pylist() if chunk]
+        for start, stop in zip(offsets.to_pylist(), offsets.to_pylist()[1:], strict=False)
+    ]
+    assert found == [["a", "b"], [], [], ["c", "d"]]
+
+
+@pytest.mark.parametrize("stray", [b"\xff", b"\x80", b"\xe2(", b"a", b" "])
+def test_bytes_behind_the_texts_change_nothing(stray) -> None:
+    offsets = pa.py_buffer(np.array([0, 3, 4, 4], np.int64))
+    texts = pa.Array.from_buffers(pa.large_string(), 3, [None, offsets, pa.py_buffer(b"ab\x0b " + stray)])
+    chunks, _ = split_chunks(texts)
+    assert [chunk for chunk in chunks.to_pylist() if chunk] == ["ab"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())],
+)
+def test_every_string_type_is_taken(kind) -> None:
+    array = pa.array(["x", None, "y"]).cast(kind)
+    assert is_text(kind)
+    assert as_text_array(array).to_pylist() == ["x", None, "y"]
+    assert as_text_array(pa.chunked_array([array, array])).to_pylist() == ["x", None, "y"] * 2
+
+
+def test_a_sliced_array_gives_the_slice() -> None:
+    assert as_text_array(pa.array(["a", "b", "c"]).slice(1, 1)).to_pylist() == ["b"]
+
+
+def test_a_column_of_nulls_is_a_column_of_texts() -> None:
+    assert as_text_array(pa.nulls(2)).to_pylist() == [None, None]
+
+
+@pytest.mark.parametrize("texts", ["one text", [1, 2], [b"\xff"], ["\ud800"], pa.array([1.5])])
+def test_what_is_not_text_is_an_input_error(texts) -> None:
+    with pytest.raises(InputError):
+        as_text_array(texts)
+
+
+def test_bytes_that_are_not_utf8_are_an_input_error() -> None:
+    damaged = pa.StringArray.from_buffers(
+        2, pa.py_buffer(b"\x00\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00"), pa.py_buffer(b"ok\xff")
+    )
+    with pytest.raises(InputError, match="not UTF-8"):
+        as_text_array(damaged)
