@@ -1,0 +1,1 @@
+"""Turns a training checkpoint into an artifact: graph, vocabulary, manifest and card."""

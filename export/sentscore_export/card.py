@@ -1,0 +1,84 @@
+"""Writes the model card of an artifact: what it is, where its numbers come from, what it can't do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from sentscore.artifact import LAYOUT, Manifest
+
+_NAMES = {"lstm": "BiLSTM", "gru": "BiGRU"}
+
+
+def model_card(manifest: Manifest, *, has_plot: bool) -> str:
+    """The Markdown text of the card, made of the manifest alone."""
+    a, m, p = manifest.architecture, manifest.metrics, manifest.parity
+    kind = _NAMES[a["name"]]
+    rows = [
+        f"| {split} | {values['accuracy']:.2%} | {values['loss']:.4f} |"
+        for split, values in m.items()
+        if isinstance(values, dict)
+    ]
+    size = manifest.files[LAYOUT.model].size / 1e6
+    plot = ["![Loss and accuracy by epoch](plots/curves.svg)", ""] if has_plot else []
+    lines = [
+        f"# sentscore {manifest.name}",
+        "",
+        f"A {kind} that gives the probability that an English review is positive.",
+        "",
+        f"    sentscore file reviews.parquet --model {manifest.name}",
+        "",
+        "## Accuracy",
+        "",
+        "| reviews | accuracy | log loss |",
+        "|---|---|---|",
+        *rows,
+        "",
+        "Validation reviews chose the best epoch and the temperature. The test reviews chose nothing: they were scored"
+        if "test" in m
+        else "Validation reviews chose the best epoch and the temperature.",
+        *(["once, with the exported graph, when the model was finished."] if "test" in m else []),
+        "",
+        *plot,
+        "## What it is",
+        "",
+        f"{a['vocab_size']:,} tokens, {a['embedding_dim']} numbers a token, {a['num_layers']} bidirectional layers "
+        f"of {a['hidden_size']} units a direction, {' and '.join(a['pooling'])} pooling over the tokens, one logit.",
+        f"`{LAYOUT.model}` has {size:.1f} MB. "
+        f"Probability = sigmoid(logit / {manifest.calibration['temperature']:.4f}).",
+        "A text's score does not depend on the texts beside it, on the batch or on the padding.",
+        "",
+        "## Agreement with torch",
+        "",
+        f"Worst absolute difference of a logit {p['worst_logit']:.2e}, of a probability "
+        f"{p['worst_probability']:.2e}, over {p['batches']:,} batches of {p['texts']:,} texts "
+        f"({p['real_texts']:,} real reviews, the others random ids), batches of 1 to {p['config_max_batch']}, "
+        f"1 to {p['config_max_tokens']:,} tokens, padding of random ids, float32 on a CPU.",
+        "",
+        "## Data",
+        "",
+        *_listing(manifest.data),
+        "",
+        "The Large Movie Review Dataset (Maas et al. 2011, Learning Word Vectors for Sentiment Analysis).",
+        "",
+        "## Limits",
+        "",
+        "- English film reviews with a clear opinion (at most 4 or at least 7 points of 10). Other kinds of text,",
+        "  neutral texts, irony and very short texts are scored less well, and no figure above speaks for them.",
+        "- Of texts with more than 8,192 tokens the first and last 4,096 are scored.",
+        "- A score says how positive the wording is. Don't decide about people by it.",
+        "",
+        "## Recipe",
+        "",
+        *_listing(manifest.recipe),
+        "",
+        "## Made with",
+        "",
+        *_listing(manifest.versions),
+        f"- commit: {manifest.commit or 'unknown'}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _listing(values: Mapping[str, object]) -> list[str]:
+    return [f"- {name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]

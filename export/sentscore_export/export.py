@@ -1,0 +1,232 @@
+"""Exports a run folder to an artifact folder, and writes nothing unless ONNX Runtime agrees with torch."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sentscore._version import __version__
+from sentscore.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Manifest
+from sentscore.errors import ArtifactError, InputError, OutputError
+from sentscore.vocabulary import Vocabulary
+from sentscore_export.card import model_card
+from sentscore_export.evaluation import evaluate
+from sentscore_export.graph import build_graph
+from sentscore_export.parity import Parity, ParityConfig, compare
+from sentscore_train import checkpoint
+from sentscore_train.models import Architecture, SentimentClassifier, load_tensors
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+_PLOT = "curves.svg"
+
+
+class ParityError(ArtifactError):
+    """ONNX Runtime's logits differ from torch's by more than the tolerance."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run folder's best epoch, as the training wrote it.
+
+    Attributes:
+        folder: it came from.
+        model: the torch module with its weights.
+        tensors: the same weights under the checkpoint's names.
+        vocabulary: the text of vocab.json.
+        content: of best.json.
+    """
+
+    folder: Path
+    model: SentimentClassifier
+    tensors: dict[str, torch.Tensor]
+    vocabulary: str
+    content: dict[str, Any]
+
+    @property
+    def temperature(self) -> float:
+        """Of the probability; 1 where none was fitted."""
+        return float(self.content.get("temperature", 1.0))
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Reads a run folder and verifies that its weights, architecture and vocabulary belong together.
+
+    Raises:
+        InputError: a file is missing or damaged, or they do not fit each other.
+    """
+    if not (folder / "best.json").is_file():
+        raise InputError(f"{folder}: no best.json in it: name the --run-dir of a training that finished an epoch")
+    content = checkpoint.read_json(folder / "best.json")
+    tensors = checkpoint.read_tensors(folder / "best.safetensors")
+    try:
+        vocabulary_json = (folder / "vocab.json").read_text(encoding="utf-8")
+        architecture = Architecture.from_dict(content["architecture"])
+        model = SentimentClassifier(architecture)
+        load_tensors(model, tensors)
+    except (OSError, KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder}: its files do not fit each other ({reason}): train again") from error
+    vocabulary = Vocabulary.from_json(vocabulary_json, file=folder / "vocab.json")
+    if len(vocabulary) != architecture.vocab_size:
+        raise InputError(
+            f"{folder}: vocab.json has {len(vocabulary):,} tokens, the weights {architecture.vocab_size:,}: train again"
+        )
+    return Checkpoint(folder, model, tensors, vocabulary_json, content)
+
+
+def export(
+    run_dir: Path,
+    out_dir: Path,
+    *,
+    parity: ParityConfig | None = None,
+    test: Path | None = None,
+    force: bool = False,
+    report: Report = lambda phase, done, total: None,
+) -> Manifest:
+    """Writes the artifact of a run folder.
+
+    Args:
+        run_dir: what `sentscore-train` left.
+        out_dir: the artifact folder; it appears whole or not at all.
+        parity: what is compared; None takes the defaults.
+        test: a Parquet table with columns `text` and `label` (0 or 1), to put the accuracy into the manifest.
+        force: replace an artifact that is there.
+        report: called as the work goes on.
+
+    Raises:
+        InputError: the checkpoint or the test table cannot be read.
+        ParityError: ONNX Runtime differs from torch; nothing is written.
+        OutputError: the folder is there already, or cannot be written.
+    """
+    if out_dir.exists() and not force:
+        raise OutputError(f"{out_dir}: exists already: replace it with --force or name another folder")
+    parity = parity or ParityConfig()
+    source = read_checkpoint(run_dir)
+    architecture = source.model.architecture
+    vocabulary_file = FileEntry.of(source.vocabulary.encode("utf-8"))
+    graph = build_graph(
+        architecture,
+        {name: tensor.numpy() for name, tensor in source.tensors.items()},
+        temperature=source.temperature,
+        metadata={
+            "format_version": str(FORMAT_VERSION),
+            "name": architecture.name,
+            "vocabulary_sha256": vocabulary_file.sha256,
+        },
+    )
+    artifact = _in_memory(source, graph.SerializeToString(deterministic=True), vocabulary_file, out_dir)
+    found = compare(
+        source.model,
+        artifact,
+        temperature=source.temperature,
+        reviews=checkpoint.read_sample(run_dir),
+        config=parity,
+        progress=lambda done, total: report("comparing with torch", done, total),
+    )
+    if not found.worst_logit <= parity.tolerance:  # also when it is NaN
+        raise ParityError(
+            f"{run_dir}: a logit of the exported graph is {found.worst_logit:.2e} off torch's, "
+            f"{parity.tolerance:.0e} is allowed: nothing was written; check the versions of torch and onnxruntime"
+        )
+    metrics = dict(artifact.manifest.metrics)
+    if test is not None:
+        metrics["test"] = evaluate(artifact, test, lambda done, total: report("scoring the test set", done, total))
+    manifest = replace(artifact.manifest, metrics=metrics, parity=_parity_entry(found, parity))
+    manifest = Manifest.from_json(manifest.to_json().encode("utf-8"))  # what a reader will see: lists, no tuples
+    files = {
+        LAYOUT.model: artifact.model,
+        LAYOUT.vocabulary: source.vocabulary.encode("utf-8"),
+        LAYOUT.manifest: manifest.to_json().encode("utf-8"),
+        LAYOUT.card: model_card(manifest, has_plot=(run_dir / _PLOT).is_file()).encode("utf-8"),
+    }
+    if (run_dir / _PLOT).is_file():
+        files[f"plots/{_PLOT}"] = (run_dir / _PLOT).read_bytes()
+    _write(out_dir, files)
+    return manifest
+
+
+def _in_memory(source: Checkpoint, model: bytes, vocabulary: FileEntry, out_dir: Path) -> Artifact:
+    content = source.content
+    metrics = content["metrics"]
+    manifest = Manifest(
+        name=source.model.architecture.name,
+        files={LAYOUT.model: FileEntry.of(model), LAYOUT.vocabulary: vocabulary},
+        architecture=asdict(source.model.architecture),
+        data=content["data"],
+        recipe={"preset": content["preset"], **content["recipe"]},
+        metrics=metrics,
+        calibration={"temperature": source.temperature, "fitted_on": "validation"},
+        parity={},
+        versions=_versions(),
+        commit=_commit(),
+    )
+    return Artifact(
+        name=manifest.name,
+        path=out_dir,
+        manifest=manifest,
+        manifest_sha256=hashlib.sha256(manifest.to_json().encode("utf-8")).hexdigest(),
+        size=len(model) + vocabulary.size,
+        model=model,
+        vocabulary=source.vocabulary,
+    )
+
+
+def _parity_entry(found: Parity, config: ParityConfig) -> dict[str, Any]:
+    return {**asdict(found), **{f"config_{name}": value for name, value in asdict(config).items()}}
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy", "spacy", "pyarrow")
+    found = {"python": platform.python_version(), "sentscore": __version__}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except ModuleNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str:
+    """The commit of the checkout that this code stands in; empty outside of one."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _write(out_dir: Path, files: dict[str, bytes]) -> None:
+    """Writes the folder beside its place and moves it there when it is whole."""
+    temporary = out_dir.with_name(f".{out_dir.name}.tmp")
+    old = out_dir.with_name(f".{out_dir.name}.old")
+    try:
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        for name, content in files.items():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_bytes(content)
+        if out_dir.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            out_dir.rename(old)
+        temporary.rename(out_dir)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"{out_dir}: cannot be written ({error.strerror}): choose another folder") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
