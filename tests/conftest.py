@@ -59,7 +59,8 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     from sentscore.encoder import Encoder
     from sentscore.vocabulary import Vocabulary
     from sentscore_train import checkpoint
-    from sentscore_train.models import Architecture, SentimentClassifier, to_tensors
+    from sentscore_train.checkpoint import to_tensors
+    from sentscore_train.models import Architecture, SentimentClassifier
 
     def make(kind: str = "lstm", *, seed: int = 0, lowercase: bool = True, **sizes: object) -> Path:
         folder = tmp_path_factory.mktemp(f"run-{kind}")

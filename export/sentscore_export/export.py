@@ -23,7 +23,8 @@ from sentscore_export.evaluation import evaluate
 from sentscore_export.graph import build_graph
 from sentscore_export.parity import Parity, ParityConfig, compare
 from sentscore_train import checkpoint
-from sentscore_train.models import Architecture, SentimentClassifier, load_tensors
+from sentscore_train.checkpoint import load_tensors
+from sentscore_train.models import Architecture, SentimentClassifier
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

@@ -13,9 +13,10 @@ from sentscore.encoder import EncodedTexts
 from sentscore.vocabulary import Vocabulary
 from sentscore_train import checkpoint
 from sentscore_train.batches import LabelledTexts
+from sentscore_train.checkpoint import load_tensors
 from sentscore_train.config import TrainConfig
 from sentscore_train.loop import TrainingData, one_cycle, predict, train, update_average
-from sentscore_train.models import Architecture, SentimentClassifier, load_tensors
+from sentscore_train.models import Architecture, SentimentClassifier
 from sentscore_train.progress import Progress
 
 CPU = torch.device("cpu")

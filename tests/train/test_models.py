@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from sentscore_train.models import Architecture, Dropout, SentimentClassifier, load_tensors, to_tensors
+from sentscore_train.checkpoint import load_tensors, to_tensors
+from sentscore_train.models import Architecture, Dropout, SentimentClassifier
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 

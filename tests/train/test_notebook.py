@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 from sentscore.errors import InputError, UsageError
 from sentscore.vocabulary import Vocabulary
 from sentscore_train import checkpoint, glove, notebook, notebook_data
+from sentscore_train.checkpoint import load_tensors, to_tensors
 from sentscore_train.config import Kind
 from sentscore_train.glove import GloveFile
 from sentscore_train.models import Architecture, SentimentClassifier
-from sentscore_train.models import load_tensors as load_into_classifier
 from sentscore_train.notebook import NotebookConfig, NotebookResult, run_notebook
 from sentscore_train.notebook_data import Tokens, load_tokens
-from sentscore_train.notebook_model import NotebookClassifier, start_from_vectors, to_tensors
+from sentscore_train.notebook_model import NotebookClassifier, start_from_vectors
 from sentscore_train.progress import Progress, Report, silent
 
 GOOD, BAD = ("great", "lovely", "Superb"), ("awful", "dull", "Horrid")
@@ -356,7 +356,7 @@ class TestModel:
             kind, vocab_size=20, embedding_dim=5, hidden_size=6, num_layers=2, dropout=0.5, pad_id=1
         ).eval()
         other = SentimentClassifier(Architecture(kind, 20, 5, 6, 2, ("last",))).eval()
-        load_into_classifier(other, to_tensors(model))
+        load_tensors(other, to_tensors(model))
         ids = torch.from_numpy(np.random.default_rng(0).integers(2, 20, (7, 3)))
         with torch.inference_mode():
             torch.testing.assert_close(model(ids), other(ids.t(), torch.full((3,), 7)))

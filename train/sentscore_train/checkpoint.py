@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sentscore.encoder import EncodedTexts
-from sentscore.errors import InputError
+from sentscore.errors import InputError, UsageError
 
 FORMAT_VERSION: Final = 1
 SAMPLE: Final = "sample.safetensors"
@@ -92,6 +92,84 @@ def read_resume(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None
         return None
     state = read_json(folder / "resume.json")
     return state, read_tensors(folder / state["tensors"])
+
+
+def require_same_recipe(
+    run_dir: Path, stored: Mapping[str, Any], recipe: Mapping[str, Any], *, resume: bool, may_differ: Set[str]
+) -> None:
+    """Checks that a run may carry on from the checkpoint found in its folder.
+
+    Args:
+        run_dir: the run's folder.
+        stored: the recipe of the checkpoint.
+        recipe: the settings asked for.
+        resume: whether carrying on is asked for.
+        may_differ: settings that change nothing of the result.
+
+    Raises:
+        UsageError: `resume` is not given, or the checkpoint was made by other settings.
+    """
+    if not resume:
+        raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
+    # JSON has lists where the recipe has tuples.
+    wanted = {name: list(value) if isinstance(value, tuple) else value for name, value in recipe.items()}
+    changed = [name for name, value in wanted.items() if stored.get(name) != value and name not in may_differ]
+    if changed:
+        before = ", ".join(str(stored.get(name)) for name in changed)
+        raise UsageError(
+            f"{run_dir}: was trained with another {', '.join(changed)} ({before}): "
+            "use the same settings or another folder"
+        )
+
+
+class NamedWeights(nn.Module):
+    """A module whose weights have names of their own in a checkpoint, whatever its attributes are called."""
+
+    @staticmethod
+    def checkpoint_name(name: str) -> str:
+        """The checkpoint's name for a name in `state_dict`."""
+        return name
+
+
+def to_tensors(model: NamedWeights) -> dict[str, Tensor]:
+    """The weights under the checkpoint's names, for example `layers.0.backward.weight_hh`."""
+    return {model.checkpoint_name(name): tensor for name, tensor in model.state_dict().items()}
+
+
+def load_tensors(model: NamedWeights, tensors: Mapping[str, Tensor]) -> None:
+    """Puts weights with the checkpoint's names into the model.
+
+    Raises:
+        RuntimeError: a name is missing or unknown, or a shape differs (torch's message names them).
+    """
+    names = {model.checkpoint_name(name): name for name in model.state_dict()}
+    model.load_state_dict({names.get(name, name): tensor for name, tensor in tensors.items()})
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's tensors, each under the number of its parameter and its own name."""
+    states: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": value for index, values in states.items() for name, value in values.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Puts what `optimizer_tensors` gave into an optimizer of the same parameters; its settings stay."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".")
+        states.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, each name behind `prefix` and a dot."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `prefixed` was given, out of several such groups."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
 def write_sample(folder: Path, encoded: EncodedTexts) -> None:

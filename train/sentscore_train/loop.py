@@ -20,17 +20,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sentscore.batching import batches_by_length
 from sentscore.encoder import head_and_tail
-from sentscore.errors import DeviceError, UsageError
+from sentscore.errors import DeviceError
 from sentscore.vocabulary import Vocabulary
 from sentscore_train import checkpoint
 from sentscore_train.batches import LabelledTexts, training_order
 from sentscore_train.calibration import fit_temperature, log_loss
+from sentscore_train.checkpoint import load_tensors, to_tensors
 from sentscore_train.config import Kind, Precision, TrainConfig
-from sentscore_train.models import Architecture, SentimentClassifier, load_tensors, to_tensors
+from sentscore_train.models import Architecture, SentimentClassifier
 from sentscore_train.progress import Progress, Report, silent
 
 _SAMPLE_TEXTS = 500  # validation reviews kept beside the checkpoint
@@ -297,10 +298,9 @@ def _save(
     averaged: SentimentClassifier,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    tensors = {f"model.{name}": tensor for name, tensor in to_tensors(model).items()}
-    tensors |= {f"averaged.{name}": tensor for name, tensor in to_tensors(averaged).items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+    tensors = checkpoint.prefixed("model", to_tensors(model))
+    tensors |= checkpoint.prefixed("averaged", to_tensors(averaged))
+    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(optimizer))
     checkpoint.write_resume(run_dir, state.step, {"recipe": recipe, "state": asdict(state)}, tensors)
 
 
@@ -315,28 +315,9 @@ def _restore(
     found = checkpoint.read_resume(run_dir)
     if found is None:
         return _State()
-    if not resume:
-        raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
     content, tensors = found
-    stored = content["recipe"]
-    # JSON has lists where the recipe has tuples.
-    wanted = {name: list(value) if isinstance(value, tuple) else value for name, value in recipe.items()}
-    changed = [name for name, value in wanted.items() if stored.get(name) != value and name != "checkpoint_every_s"]
-    if changed:
-        raise UsageError(
-            f"{run_dir}: was trained with another {', '.join(changed)} "
-            f"({', '.join(str(stored.get(name)) for name in changed)}): use the same settings or another folder"
-        )
-    load_tensors(model, _under("model.", tensors))
-    load_tensors(averaged, _under("averaged.", tensors))
-    groups = optimizer.state_dict()["param_groups"]
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under("optimizer.", tensors).items():
-        index, key = name.split(".")
-        states.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": states, "param_groups": groups})
+    checkpoint.require_same_recipe(run_dir, content["recipe"], recipe, resume=resume, may_differ={"checkpoint_every_s"})
+    load_tensors(model, checkpoint.under("model", tensors))
+    load_tensors(averaged, checkpoint.under("averaged", tensors))
+    checkpoint.load_optimizer(optimizer, checkpoint.under("optimizer", tensors))
     return _State(**content["state"])
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import torch
 from torch import Tensor, nn
 
+from sentscore_train.checkpoint import NamedWeights
 from sentscore_train.recurrent import Gru, Lstm
 
 Pooling = Literal["max", "mean", "last"]
@@ -89,7 +90,7 @@ class BidirectionalLayer(nn.Module):
         return torch.cat([forward, reverse(backward, reversal)], dim=-1)
 
 
-class SentimentClassifier(nn.Module):
+class SentimentClassifier(NamedWeights):
     """Embedding, bidirectional layers, pooling over the tokens, one logit."""
 
     def __init__(self, architecture: Architecture, dropout: Dropout | None = None, *, unk_id: int = 0) -> None:
@@ -156,26 +157,12 @@ class SentimentClassifier(nn.Module):
     def _drop(self, x: Tensor, rate: float) -> Tensor:
         return nn.functional.dropout(x, rate, self.training)
 
+    @staticmethod
+    def checkpoint_name(name: str) -> str:
+        """`layers.0.bwd.weight_hh_l0` is `layers.0.backward.weight_hh` in a checkpoint."""
+        return name.replace(".fwd.", ".forward.").replace(".bwd.", ".backward.").replace("_l0", "")
+
 
 def reverse(x: Tensor, reversal: Tensor) -> Tensor:
     """Reverses each text of x [T, B, N] inside its length; padding stays where it is."""
     return x.gather(0, reversal[..., None].expand_as(x))
-
-
-def to_tensors(model: SentimentClassifier) -> dict[str, Tensor]:
-    """The weights under the checkpoint's names, for example `layers.0.backward.weight_hh`."""
-    return {_checkpoint_name(name): tensor for name, tensor in model.state_dict().items()}
-
-
-def load_tensors(model: SentimentClassifier, tensors: dict[str, Tensor]) -> None:
-    """Puts weights with the checkpoint's names into the model.
-
-    Raises:
-        RuntimeError: a name is missing or unknown, or a shape differs (torch's message names them).
-    """
-    names = {_checkpoint_name(name): name for name in model.state_dict()}
-    model.load_state_dict({names.get(name, name): tensor for name, tensor in tensors.items()})
-
-
-def _checkpoint_name(name: str) -> str:
-    return name.replace(".fwd.", ".forward.").replace(".bwd.", ".backward.").replace("_l0", "")

@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from sentscore.errors import UsageError
 from sentscore.vocabulary import Vocabulary
 from sentscore_train import checkpoint
+from sentscore_train.checkpoint import load_tensors, to_tensors
 from sentscore_train.config import Kind, Precision
 from sentscore_train.glove import load_glove
 from sentscore_train.loop import autocast, resolve_precision
 from sentscore_train.notebook_data import NotebookData, load_tokens, notebook_data
-from sentscore_train.notebook_model import NotebookClassifier, load_tensors, start_from_vectors, to_tensors
+from sentscore_train.notebook_model import NotebookClassifier, start_from_vectors
 from sentscore_train.notebook_state import State, found_state, restore, save
 from sentscore_train.progress import Progress, Report, silent
 

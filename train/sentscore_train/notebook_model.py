@@ -7,11 +7,12 @@ import re
 import torch
 from torch import Tensor, nn
 
+from sentscore_train.checkpoint import NamedWeights
 from sentscore_train.config import Kind
 from sentscore_train.models import Architecture
 
 
-class NotebookClassifier(nn.Module):
+class NotebookClassifier(NamedWeights):
     """Embedding, recurrent layers, the last state of both directions, one logit.
 
     The layers run over the padding too, as in the notebook: a review's logit depends on what it is batched
@@ -52,31 +53,17 @@ class NotebookClassifier(nn.Module):
         logits: Tensor = self.fc(last).squeeze(1)
         return logits
 
+    @staticmethod
+    def checkpoint_name(name: str) -> str:
+        """`rnn.weight_hh_l0_reverse` is `layers.0.backward.weight_hh` in a checkpoint."""
+        match = re.fullmatch(r"rnn\.(weight_ih|weight_hh|bias_ih|bias_hh)_l(\d+)(_reverse)?", name)
+        if match:
+            return f"layers.{match[2]}.{'backward' if match[3] else 'forward'}.{match[1]}"
+        return name.replace("fc.", "head.")
+
 
 def start_from_vectors(model: NotebookClassifier, vectors: Tensor, *, unk_id: int, pad_id: int) -> None:
     """Puts pretrained vectors, float32 [V, E], into the embedding, with zeros for `<unk>` and `<pad>`."""
     with torch.no_grad():
         model.embedding.weight.copy_(vectors)
         model.embedding.weight[[unk_id, pad_id]] = 0.0
-
-
-def to_tensors(model: NotebookClassifier) -> dict[str, Tensor]:
-    """The weights under the checkpoint's names, for example `layers.0.backward.weight_hh`."""
-    return {_checkpoint_name(name): tensor for name, tensor in model.state_dict().items()}
-
-
-def load_tensors(model: NotebookClassifier, tensors: dict[str, Tensor]) -> None:
-    """Puts weights with the checkpoint's names into the model.
-
-    Raises:
-        RuntimeError: a name is missing or unknown, or a shape differs (torch's message names them).
-    """
-    names = {_checkpoint_name(name): name for name in model.state_dict()}
-    model.load_state_dict({names.get(name, name): tensor for name, tensor in tensors.items()})
-
-
-def _checkpoint_name(name: str) -> str:
-    match = re.fullmatch(r"rnn\.(weight_ih|weight_hh|bias_ih|bias_hh)_l(\d+)(_reverse)?", name)
-    if match:
-        return f"layers.{match[2]}.{'backward' if match[3] else 'forward'}.{match[1]}"
-    return name.replace("fc.", "head.")

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sentscore.errors import UsageError
 from sentscore_train import checkpoint
-from sentscore_train.notebook_model import NotebookClassifier, load_tensors, to_tensors
+from sentscore_train.checkpoint import load_tensors, to_tensors
+from sentscore_train.notebook_model import NotebookClassifier
 
 Phase = Literal["train", "validation", "test", "done"]
 
@@ -92,10 +93,9 @@ def save(
     """
     tensors: dict[str, Tensor] = {}
     if not state.done:
-        tensors |= {f"model.{name}": tensor for name, tensor in to_tensors(model).items()}
+        tensors |= checkpoint.prefixed("model", to_tensors(model))
     if state.phase in {"train", "validation"}:
-        for index, values in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+        tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(optimizer))
     content = {"recipe": recipe, "data": facts, "state": asdict(state)}
     # After the last step the tensors change once more, so these phases have a number of their own: until a new
     # checkpoint is whole, the file of the old one stays.
@@ -109,16 +109,7 @@ def found_state(content: Mapping[str, Any], run_dir: Path, recipe: Mapping[str, 
     Raises:
         UsageError: `resume` is not given, or the checkpoint is of a run with other settings.
     """
-    if not resume:
-        raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
-    stored = content["recipe"]
-    changed = [name for name in recipe if stored.get(name) != recipe[name] and name not in _MAY_DIFFER]
-    if changed:
-        before = ", ".join(str(stored.get(name)) for name in changed)
-        raise UsageError(
-            f"{run_dir}: was trained with another {', '.join(changed)} ({before}): "
-            "use the same settings or another folder"
-        )
+    checkpoint.require_same_recipe(run_dir, content["recipe"], recipe, resume=resume, may_differ=_MAY_DIFFER)
     return State(**content["state"])
 
 
@@ -138,14 +129,5 @@ def restore(
     """
     if content["data"] != facts:
         raise UsageError(f"{run_dir}: was trained on other reviews: give the same ones or another folder")
-    load_tensors(model, _under("model.", tensors))
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under("optimizer.", tensors).items():
-        index, key = name.split(".")
-        states.setdefault(int(index), {})[key] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": states, "param_groups": groups})
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    load_tensors(model, checkpoint.under("model", tensors))
+    checkpoint.load_optimizer(optimizer, checkpoint.under("optimizer", tensors))
