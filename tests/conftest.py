@@ -59,6 +59,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     from sentscore.encoder import Encoder
     from sentscore.vocabulary import Vocabulary
     from sentscore_train import checkpoint
+    from sentscore_train.batches import LabelledTexts
     from sentscore_train.checkpoint import to_tensors
     from sentscore_train.models import Architecture, SentimentClassifier
 
@@ -88,7 +89,8 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
             },
         )
         checkpoint.write_text(folder / "vocab.json", vocabulary.to_json())
-        checkpoint.write_sample(folder, Encoder(vocabulary).encode(reviews))
+        labels = random.integers(0, 2, len(reviews), dtype=np.int8)
+        checkpoint.write_validation(folder, LabelledTexts(Encoder(vocabulary).encode(reviews), labels))
         return folder
 
     return make

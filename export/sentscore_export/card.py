@@ -55,6 +55,7 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         f"({p['real_texts']:,} real reviews, the others random ids), batches of 1 to {p['config_max_batch']}, "
         f"1 to {p['config_max_tokens']:,} tokens, padding of random ids, float32 on a CPU.",
         "",
+        *_int8(manifest),
         "## Data",
         "",
         *_listing(manifest.data),
@@ -78,6 +79,29 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         f"- commit: {manifest.commit or 'unknown'}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _int8(manifest: Manifest) -> list[str]:
+    measured = manifest.precisions.get("int8")
+    if not measured:
+        return []
+    rows = [f"| validation | {measured['accuracy']:.2%} | {measured['accuracy_fp32']:.2%} |"]
+    if "test" in measured:
+        rows.append(f"| test | {measured['test']['accuracy']:.2%} | {manifest.metrics['test']['accuracy']:.2%} |")
+    return [
+        "## int8",
+        "",
+        "| reviews | int8 accuracy | float32 accuracy |",
+        "|---|---|---|",
+        *rows,
+        "",
+        f"A probability is off by {measured['mean_difference']:.4f} on average and by "
+        f"{measured['worst_difference']:.3f} at most, and {measured['same_sentiment']:.2%} of the "
+        f"{measured['reviews']:,} validation reviews keep their sentiment.",
+        f"`{LAYOUT.model_int8}` has {manifest.files[LAYOUT.model_int8].size / 1e6:.1f} MB; its scores do not "
+        "depend on the batch either.",
+        "",
+    ]
 
 
 def _listing(values: Mapping[str, object]) -> list[str]:

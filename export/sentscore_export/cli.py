@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,14 @@ import typer
 from sentscore.cli.guard import GuardedCommand, require
 from sentscore.cli.options import DebugOption, VersionOption, new_app
 
+
+class PrecisionChoice(StrEnum):
+    """The graphs that can be written."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
 app = new_app("sentscore-export", no_args_is_help=False)
 
 
@@ -17,6 +26,10 @@ app = new_app("sentscore-export", no_args_is_help=False)
 def export_cli(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The run folder of a training.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The artifact folder to write.")],
+    precision: Annotated[
+        list[PrecisionChoice] | None,
+        typer.Option("--precision", help="int8 writes that graph too, for an LSTM; fp32 is always written."),
+    ] = None,
     test: Annotated[
         Path | None,
         typer.Option("--test", help="Parquet with columns text and label: its accuracy goes into the manifest."),
@@ -39,6 +52,7 @@ def export_cli(
         manifest = export(
             checkpoint,
             out_dir,
+            precisions=[each.value for each in precision or []],
             parity=ParityConfig(batches=batches),
             test=test,
             force=force,
@@ -49,6 +63,12 @@ def export_cli(
         f"{out_dir}: {manifest.name}, {manifest.files['model.onnx'].size / 1e6:.1f} MB, worst logit difference "
         f"{parity['worst_logit']:.2e} over {parity['batches']:,} batches of {parity['texts']:,} texts"
     )
+    int8 = manifest.precisions.get("int8")
+    if int8:
+        typer.echo(
+            f"int8: accuracy {int8['accuracy']:.2%} on {int8['reviews']:,} validation reviews, fp32 "
+            f"{int8['accuracy_fp32']:.2%}; worst probability difference {int8['worst_difference']:.3f}"
+        )
     for split, values in manifest.metrics.items():
         typer.echo(f"{split}: accuracy {values['accuracy']:.2%}, loss {values['loss']:.4f}")
 

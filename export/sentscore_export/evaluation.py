@@ -10,20 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sentscore.artifact import Artifact
+from sentscore.artifact import Artifact, Precision
 from sentscore.errors import InputError
 from sentscore.scorer import Scorer
 
 _STEP = 500  # reviews between two reports
 
 
-def evaluate(artifact: Artifact, path: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
+def evaluate(
+    artifact: Artifact, path: Path, progress: Callable[[int, int], None], *, precision: Precision = "fp32"
+) -> dict[str, Any]:
     """Accuracy (a share), log loss (nats) and number of the reviews of a table.
 
     Args:
         artifact: the model.
         path: Parquet with a column `text` and a column `label`, 0 (negative) or 1 (positive).
         progress: called with (reviews done, reviews in all).
+        precision: of the graph.
 
     Raises:
         InputError: the table cannot be read, lacks a column, or a review has no text or another label.
@@ -34,7 +37,7 @@ def evaluate(artifact: Artifact, path: Path, progress: Callable[[int, int], None
     except (OSError, pa.ArrowException, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: no table with columns text and label ({reason}): name a Parquet file") from error
-    scorer = Scorer(artifact, device="cpu")
+    scorer = Scorer(artifact, device="cpu", precision=precision)
     parts = []
     for start in range(0, table.num_rows, _STEP):
         parts.append(scorer.score(table["text"].slice(start, _STEP)))

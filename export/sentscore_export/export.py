@@ -6,7 +6,7 @@ import hashlib
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import Any
 import torch
 
 from sentscore._version import __version__
-from sentscore.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Manifest
-from sentscore.errors import ArtifactError, InputError, OutputError
+from sentscore.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
+from sentscore.errors import ArtifactError, InputError, OutputError, UsageError
 from sentscore.vocabulary import Vocabulary
 from sentscore_export.card import model_card
 from sentscore_export.evaluation import evaluate
 from sentscore_export.graph import build_graph
 from sentscore_export.parity import Parity, ParityConfig, compare
+from sentscore_export.quantization import check_int8
 from sentscore_train import checkpoint
 from sentscore_train.checkpoint import load_tensors
 from sentscore_train.models import Architecture, SentimentClassifier
@@ -90,6 +91,7 @@ def export(
     run_dir: Path,
     out_dir: Path,
     *,
+    precisions: Sequence[Precision] = (),
     parity: ParityConfig | None = None,
     test: Path | None = None,
     force: bool = False,
@@ -100,6 +102,7 @@ def export(
     Args:
         run_dir: what `sentscore-train` left.
         out_dir: the artifact folder; it appears whole or not at all.
+        precisions: graphs to write beside the float32 one: `int8` for an LSTM.
         parity: what is compared; None takes the defaults.
         test: a Parquet table with columns `text` and `label` (0 or 1), to put the accuracy into the manifest.
         force: replace an artifact that is there.
@@ -108,6 +111,8 @@ def export(
     Raises:
         InputError: the checkpoint or the test table cannot be read.
         ParityError: ONNX Runtime differs from torch; nothing is written.
+        BatchDependenceError: an int8 score depends on the batch; nothing is written.
+        UsageError: int8 is asked for and the model is not an LSTM.
         OutputError: the folder is there already, or cannot be written.
     """
     if out_dir.exists() and not force:
@@ -115,23 +120,18 @@ def export(
     parity = parity or ParityConfig()
     source = read_checkpoint(run_dir)
     architecture = source.model.architecture
+    chosen = tuple(precision for precision in PRECISIONS if precision == "fp32" or precision in precisions)
+    if "int8" in chosen and architecture.name != "lstm":
+        raise UsageError(f"int8 is for the LSTM, {run_dir} holds a {architecture.name}: leave out --precision int8")
     vocabulary_file = FileEntry.of(source.vocabulary.encode("utf-8"))
-    graph = build_graph(
-        architecture,
-        {name: tensor.numpy() for name, tensor in source.tensors.items()},
-        temperature=source.temperature,
-        metadata={
-            "format_version": str(FORMAT_VERSION),
-            "name": architecture.name,
-            "vocabulary_sha256": vocabulary_file.sha256,
-        },
-    )
-    artifact = _in_memory(source, graph.SerializeToString(deterministic=True), vocabulary_file, out_dir)
+    graphs = {precision: _graph(source, vocabulary_file, precision) for precision in chosen}
+    artifact = _in_memory(source, graphs, vocabulary_file, out_dir)
+    validation = checkpoint.read_validation(run_dir)
     found = compare(
         source.model,
         artifact,
         temperature=source.temperature,
-        reviews=checkpoint.read_sample(run_dir),
+        reviews=validation.encoded,
         config=parity,
         progress=lambda done, total: report("comparing with torch", done, total),
     )
@@ -140,13 +140,19 @@ def export(
             f"{run_dir}: a logit of the exported graph is {found.worst_logit:.2e} off torch's, "
             f"{parity.tolerance:.0e} is allowed: nothing was written; check the versions of torch and onnxruntime"
         )
-    metrics = dict(artifact.manifest.metrics)
+    metrics, further = dict(artifact.manifest.metrics), {}
+    if "int8" in chosen:
+        report("comparing int8 with fp32", 0, 1)
+        further["int8"] = asdict(check_int8(artifact, validation))
+        report("comparing int8 with fp32", 1, 1)
     if test is not None:
-        metrics["test"] = evaluate(artifact, test, lambda done, total: report("scoring the test set", done, total))
-    manifest = replace(artifact.manifest, metrics=metrics, parity=_parity_entry(found, parity))
+        results = {precision: _evaluated(artifact, test, precision, report) for precision in chosen}
+        metrics["test"] = results.pop("fp32")
+        further = {precision: {**further[precision], "test": result} for precision, result in results.items()}
+    manifest = replace(artifact.manifest, metrics=metrics, parity=_parity_entry(found, parity), precisions=further)
     manifest = Manifest.from_json(manifest.to_json().encode("utf-8"))  # what a reader will see: lists, no tuples
     files = {
-        LAYOUT.model: artifact.model,
+        **{LAYOUT.graph(precision): content for precision, content in artifact.graphs.items()},
         LAYOUT.vocabulary: source.vocabulary.encode("utf-8"),
         LAYOUT.manifest: manifest.to_json().encode("utf-8"),
         LAYOUT.card: model_card(manifest, has_plot=(run_dir / _PLOT).is_file()).encode("utf-8"),
@@ -157,12 +163,38 @@ def export(
     return manifest
 
 
-def _in_memory(source: Checkpoint, model: bytes, vocabulary: FileEntry, out_dir: Path) -> Artifact:
+def _graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision) -> bytes:
+    graph = build_graph(
+        source.model.architecture,
+        {name: tensor.numpy() for name, tensor in source.tensors.items()},
+        temperature=source.temperature,
+        metadata={
+            "format_version": str(FORMAT_VERSION),
+            "name": source.model.architecture.name,
+            "vocabulary_sha256": vocabulary.sha256,
+        },
+        precision=precision,
+    )
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return content
+
+
+def _evaluated(artifact: Artifact, test: Path, precision: Precision, report: Report) -> dict[str, Any]:
+    def progress(done: int, total: int) -> None:
+        report(f"scoring the test set in {precision}", done, total)
+
+    return evaluate(artifact, test, progress, precision=precision)
+
+
+def _in_memory(source: Checkpoint, graphs: dict[Precision, bytes], vocabulary: FileEntry, out_dir: Path) -> Artifact:
     content = source.content
     metrics = content["metrics"]
     manifest = Manifest(
         name=source.model.architecture.name,
-        files={LAYOUT.model: FileEntry.of(model), LAYOUT.vocabulary: vocabulary},
+        files={
+            **{LAYOUT.graph(precision): FileEntry.of(content) for precision, content in graphs.items()},
+            LAYOUT.vocabulary: vocabulary,
+        },
         architecture=asdict(source.model.architecture),
         data=content["data"],
         recipe={"preset": content["preset"], **content["recipe"]},
@@ -177,8 +209,8 @@ def _in_memory(source: Checkpoint, model: bytes, vocabulary: FileEntry, out_dir:
         path=out_dir,
         manifest=manifest,
         manifest_sha256=hashlib.sha256(manifest.to_json().encode("utf-8")).hexdigest(),
-        size=len(model) + vocabulary.size,
-        model=model,
+        size=sum(map(len, graphs.values())) + vocabulary.size,
+        graphs=graphs,
         vocabulary=source.vocabulary,
     )
 

@@ -8,8 +8,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper
 
+from sentscore.artifact import Precision
+from sentscore_export import int8
+from sentscore_export.nodes import GraphBuilder
 from sentscore_train.models import MASKED, Architecture
 
 OPSET: Final = 20  # LSTM and GRU are those of opset 14; every ONNX Runtime since 1.17 runs it
@@ -22,28 +25,13 @@ _GATES: Final = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 Array = npt.NDArray[np.float32]
 
 
-class _Graph:
-    """Nodes and constants as they are added; every node gets one output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:  # noqa: ANN401
-        self.nodes.append(helper.make_node(op, inputs, [output], name=f"{op}_{output}", **attributes))
-        return output
-
-    def constant(self, name: str, value: npt.ArrayLike, dtype: type[np.generic]) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(np.asarray(value, dtype)), name))
-        return name
-
-
 def build_graph(
     architecture: Architecture,
     tensors: Mapping[str, Array],
     *,
     temperature: float,
     metadata: Mapping[str, str],
+    precision: Precision = "fp32",
 ) -> ModelProto:
     """The graph of a checkpoint, checked by `onnx.checker` with shape inference.
 
@@ -56,21 +44,33 @@ def build_graph(
         tensors: float32, under the checkpoint's names.
         temperature: of the probability.
         metadata: stored as the model's metadata properties.
+        precision: of the weights and products; int8 is for the LSTM.
     """
-    graph = _Graph()
+    graph = GraphBuilder()
     node, constant = graph.node, graph.constant
+    quantized = precision == "int8"
+    hidden = architecture.hidden_size + (int8.PINS if quantized else 0)
     ids = node("Transpose", ["token_ids"], "ids", perm=[1, 0])  # [T, B]
-    x = node("Gather", [constant("embedding", tensors["embedding.weight"], np.float32), ids], "embedded", axis=0)
+    if quantized:
+        x = int8.embedded(graph, tensors["embedding.weight"], ids)
+        initial_cells = int8.pinned_cells(graph, architecture.hidden_size)
+    else:
+        x = node("Gather", [constant("embedding", tensors["embedding.weight"], np.float32), ids], "embedded", axis=0)
     # 0 copies the input's size of that axis: [T, B, 2, H] -> [T, B, 2H].
-    merged = constant("merged_shape", [0, 0, 2 * architecture.hidden_size], np.int64)
-    last_state = ""
+    merged = constant("merged_shape", [0, 0, 2 * hidden], np.int64)
     for layer in range(architecture.num_layers):
-        y, last_state = _recurrent(graph, architecture, tensors, layer, x)  # [T, 2, B, H], [2, B, H]
+        weights = _weights(architecture, tensors, layer)
+        if quantized:
+            y = int8.lstm(graph, weights, layer, x, initial_cells, hidden=architecture.hidden_size)
+        else:
+            y = _recurrent(graph, architecture, weights, layer, x)  # [T, 2, B, H]
         by_text = node("Transpose", [y], f"by_text_{layer}", perm=[0, 2, 1, 3])
         x = node("Reshape", [by_text, merged], f"hidden_{layer}")  # [T, B, 2H]
-    pooled = _pool(graph, architecture, x, last_state)
+    pooled = _pool(graph, architecture, x, f"last_{architecture.num_layers - 1}", hidden)
+    head = tensors["head.weight"]
+    head = int8.head_weight(head, architecture.hidden_size) if quantized else head
     # A product and a sum by row instead of a matrix product, whose rounding may depend on the number of rows.
-    weighted = node("Mul", [pooled, constant("head_weight", tensors["head.weight"], np.float32)], "weighted")
+    weighted = node("Mul", [pooled, constant("head_weight", head, np.float32)], "weighted")
     summed = node("ReduceSum", [weighted, constant("last_axis", [-1], np.int64)], "summed", keepdims=0)
     logit = node("Add", [summed, constant("head_bias", tensors["head.bias"], np.float32)], "logit")
     scaled = node("Div", [logit, constant("temperature", temperature, np.float32)], "scaled")
@@ -92,7 +92,7 @@ def build_graph(
             graph.constants,
         ),
         producer_name="sentscore",
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", OPSET)] + ([helper.make_opsetid(int8.DOMAIN, 1)] if quantized else []),
         ir_version=IR_VERSION,
     )
     helper.set_model_props(model, dict(metadata))
@@ -100,35 +100,30 @@ def build_graph(
     return model
 
 
-def _recurrent(
-    graph: _Graph, architecture: Architecture, tensors: Mapping[str, Array], layer: int, x: str
-) -> tuple[str, str]:
-    """One bidirectional layer on x [T, B, input]; names of its outputs [T, 2, B, H] and last states [2, B, H]."""
-    kind = architecture.name
+def _weights(architecture: Architecture, tensors: Mapping[str, Array], layer: int) -> dict[str, Array]:
+    """A layer's weights as ONNX has them: W [2, gates * H, input], R [2, gates * H, H], B [2, 2 * gates * H]."""
 
     def stacked(names: list[str]) -> Array:
         """Both directions [2, ...] of the named weights, gates in ONNX's order, several names on end."""
         directions = []
         for direction in ("forward", "backward"):
             parts = [tensors[f"layers.{layer}.{direction}.{name}"] for name in names]
-            directions.append(np.concatenate([_reorder(part, kind) for part in parts]))
+            directions.append(np.concatenate([_reorder(part, architecture.name) for part in parts]))
         return np.stack(directions)
 
-    constants = [
-        graph.constant(f"W_{layer}", stacked(["weight_ih"]), np.float32),  # [2, gates * H, input]
-        graph.constant(f"R_{layer}", stacked(["weight_hh"]), np.float32),  # [2, gates * H, H]
-        graph.constant(f"B_{layer}", stacked(["bias_ih", "bias_hh"]), np.float32),  # [2, 2 * gates * H]
-    ]
+    return {"W": stacked(["weight_ih"]), "R": stacked(["weight_hh"]), "B": stacked(["bias_ih", "bias_hh"])}
+
+
+def _recurrent(
+    graph: GraphBuilder, architecture: Architecture, weights: Mapping[str, Array], layer: int, x: str
+) -> str:
+    """One bidirectional layer on x [T, B, input]; the name of its outputs [T, 2, B, H]."""
+    constants = [graph.constant(f"{name}_{layer}", value, np.float32) for name, value in weights.items()]
     attributes: dict[str, Any] = {"direction": "bidirectional", "hidden_size": architecture.hidden_size}
-    if kind == "gru":
+    if architecture.name == "gru":
         attributes["linear_before_reset"] = 1  # torch resets after the matrix product
     outputs = [f"states_{layer}", f"last_{layer}"]
-    graph.nodes.append(
-        helper.make_node(
-            kind.upper(), [x, *constants, "lengths"], outputs, name=f"{kind.upper()}_{layer}", **attributes
-        )
-    )
-    return outputs[0], outputs[1]
+    return graph.multiple(outputs, architecture.name.upper(), [x, *constants, "lengths"], **attributes)[0]
 
 
 def _reorder(weights: Array, kind: str) -> Array:
@@ -138,8 +133,8 @@ def _reorder(weights: Array, kind: str) -> Array:
     return np.concatenate([blocks[gate] for gate in order])
 
 
-def _pool(graph: _Graph, architecture: Architecture, x: str, last_state: str) -> str:
-    """[T, B, 2H] -> [B, 2H * poolings], over the tokens inside each text's length."""
+def _pool(graph: GraphBuilder, architecture: Architecture, x: str, last_state: str, hidden: int) -> str:
+    """[T, B, 2H] -> [B, 2H * poolings], over the tokens inside each text's length; H is `hidden`."""
     node, constant = graph.node, graph.constant
     parts = []
     if {"max", "mean"} & set(architecture.pooling):
@@ -164,6 +159,6 @@ def _pool(graph: _Graph, architecture: Architecture, x: str, last_state: str) ->
             parts.append(node("Div", [total, by_row], "mean_pooled"))
         else:
             by_text = node("Transpose", [last_state], "last_by_text", perm=[1, 0, 2])  # [B, 2, H]
-            shape = constant("last_shape", [0, 2 * architecture.hidden_size], np.int64)
+            shape = constant("last_shape", [0, 2 * hidden], np.int64)
             parts.append(node("Reshape", [by_text, shape], "last_pooled"))  # [B, 2H]
     return parts[0] if len(parts) == 1 else node("Concat", parts, "pooled", axis=1)

@@ -78,7 +78,7 @@ def compare(
         config: sizes and seed.
         progress: called with (batches done, batches in all).
     """
-    session = Session(artifact, device="cpu")
+    session = Session(artifact, device="cpu", precision="fp32")
     model.eval()
     texts = real = 0
     worst_logit = worst_probability = 0.0

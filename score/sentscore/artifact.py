@@ -1,15 +1,15 @@
 """Finds, verifies and writes model artifacts: one folder with a graph, a vocabulary and a manifest.
 
-lstm/model.onnx  lstm/vocab.json  lstm/manifest.json  lstm/README.md
+lstm/model.onnx  lstm/model.int8.onnx  lstm/vocab.json  lstm/manifest.json  lstm/README.md
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from sentscore.errors import ArtifactError
 
@@ -17,14 +17,25 @@ FORMAT_VERSION: Final = 1
 """Of manifest.json, and of the graph's inputs and outputs."""
 
 
+Precision = Literal["fp32", "int8"]
+"""Of a graph's weights and products."""
+
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+
+
 @dataclass(frozen=True)
 class Layout:
     """The file names inside an artifact folder."""
 
     model: str = "model.onnx"
+    model_int8: str = "model.int8.onnx"
     vocabulary: str = "vocab.json"
     manifest: str = "manifest.json"
     card: str = "README.md"
+
+    def graph(self, precision: Precision) -> str:
+        """The file of the graph in a precision."""
+        return self.model_int8 if precision == "int8" else self.model
 
 
 LAYOUT: Final = Layout()
@@ -58,6 +69,7 @@ class Manifest:
         parity: how far ONNX Runtime was from torch when it was exported.
         versions: of the libraries that made it.
         commit: of the code that made it, or an empty text.
+        precisions: of each further graph, how its scores on the validation reviews compare with float32's.
         format_version: of this file.
     """
 
@@ -71,6 +83,7 @@ class Manifest:
     parity: dict[str, Any]
     versions: dict[str, str]
     commit: str = ""
+    precisions: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
@@ -98,7 +111,8 @@ class Manifest:
             )
         try:
             values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
-            return cls(**{field.name: values[field.name] for field in fields(cls)})
+            values.setdefault("precisions", {})  # manifests of models that have float32 alone may lack it
+            return cls(**{each.name: values[each.name] for each in fields(cls)})
         except (KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"{file}: not a manifest ({error!r}): export the model again") from error
 
@@ -113,7 +127,7 @@ class Artifact:
         manifest: its content.
         manifest_sha256: in hexadecimal; it stands for the whole artifact, since it holds every file's own.
         size: bytes of the files that scoring reads.
-        model: the verified bytes of model.onnx.
+        graphs: the verified bytes of the graph in each precision that there is.
         vocabulary: the verified text of vocab.json.
     """
 
@@ -122,7 +136,7 @@ class Artifact:
     manifest: Manifest
     manifest_sha256: str
     size: int
-    model: bytes
+    graphs: dict[Precision, bytes]
     vocabulary: str
 
 
@@ -187,7 +201,9 @@ def load_artifact(name_or_path: str | Path) -> Artifact:
         manifest=manifest,
         manifest_sha256=hashlib.sha256(content).hexdigest(),
         size=sum(map(len, files.values())),
-        model=files[LAYOUT.model],
+        graphs={
+            precision: files[LAYOUT.graph(precision)] for precision in PRECISIONS if LAYOUT.graph(precision) in files
+        },
         vocabulary=files[LAYOUT.vocabulary].decode("utf-8"),
     )
 

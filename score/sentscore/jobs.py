@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +20,33 @@ from sentscore._version import __version__
 from sentscore.formats import Kind
 from sentscore.results import POSITIVE_FROM, result_columns, result_names
 from sentscore.sinks import Job, Shape, Target, open_sink
-from sentscore.sources import STDIN, Source, open_source, open_stream, whole_files
+from sentscore.sources import STDIN, Source, Window, open_source, open_stream, whole_files
+from sentscore.sources.window import WINDOW_BYTES
 
 METADATA_KEY: Final = b"sentscore"
 """The key of the Parquet schema metadata that says what made the results."""
 
-CALL_ROWS: Final = {"cpu": 512, "cuda": 8_192}
-"""Texts scored in one call: few enough that progress is seen every few seconds, enough to fill batches."""
+BLOCK_ROWS: Final = 8_192
+"""Rows that are sorted by length together; while one block is scored, the next is read and encoded."""
+
+_POLL_S: Final = 0.25  # between two looks at how far the scoring is
+
+
+class Pending(Protocol):
+    """Texts that are being scored, as `scorer.Scoring` is."""
+
+    tokens: int
+    tokens_done: int
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for so many seconds at most; returns whether `result` would wait no longer."""
+
+    def result(self) -> npt.NDArray[np.float32]:
+        """Returns the probability that each text is positive [n]; NaN where there is nothing to score."""
 
 
 class TextScorer(Protocol):
-    """What a job needs of a model."""
+    """What a job needs of a model, as `scorer.Scorer` has it."""
 
     @property
     def name(self) -> str:
@@ -38,8 +56,15 @@ class TextScorer(Protocol):
     def device(self) -> str:
         """What it runs on: cpu or cuda."""
 
-    def score(self, texts: pa.Array) -> npt.NDArray[np.float32]:
-        """Returns the probability that each text is positive [n]; NaN where there is nothing to score."""
+    @property
+    def precision(self) -> str:
+        """What it computes in: fp32 or int8."""
+
+    def pool(self) -> AbstractContextManager[Executor]:
+        """Threads to `submit` to."""
+
+    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Pending:
+        """Leaves texts to the pool's threads to score."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +88,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What one model made of a job: how many texts it scored as positive, and on what device it ran."""
+    """What one model made of a job: how many texts it scored as positive, on what device and in what precision."""
 
     name: str
     device: str
+    precision: str
     positive: int
 
 
@@ -186,9 +212,12 @@ def score_whole(
     return _score(whole_files(inputs), target, scorers, added=added, manifests=manifests, on_progress=on_progress)
 
 
-def provenance(models: Sequence[str], manifests: Mapping[str, str]) -> bytes:
+def provenance(scorers: Sequence[TextScorer], manifests: Mapping[str, str]) -> bytes:
     """Returns what the Parquet schema metadata says of where the results come from, as JSON."""
-    entries = [{"name": name, "manifest_sha256": manifests.get(name)} for name in models]
+    entries = [
+        {"name": each.name, "manifest_sha256": manifests.get(each.name), "precision": each.precision}
+        for each in scorers
+    ]
     return json.dumps({"models": entries, "version": __version__}).encode()
 
 
@@ -211,36 +240,100 @@ def _score(
     names = [scorer.name for scorer in scorers]
     # What no rows become has the types that any rows' results have.
     kinds = [column.type for column in result_columns(dict.fromkeys(names, np.empty(0, np.float32)))]
-    schema = _with_results(source.schema, added, kinds, provenance(names, manifests or {}))
+    schema = _with_results(source.schema, added, kinds, provenance(scorers, manifests or {}))
     shape = Shape(schema, source.text, len(added), codec=source.codec, raw_json=source.raw_json)
     rows = empty = 0
     positive = dict.fromkeys(names, 0)
-    with open_sink(target, source.kind, shape) as sink:
-        for window in source.windows:
-            scores: dict[str, npt.NDArray[np.float32]] = {}
-            for index, scorer in enumerate(scorers):
-                pieces = []
-                for start, piece in _pieces(scorer, window.texts):
-                    pieces.append(scorer.score(piece))
-                    if on_progress is not None:
-                        # Several models share a row between them.
-                        done = rows + (index * len(window.texts) + start + len(piece)) // len(scorers)
-                        on_progress(Progress(source.name, done, source.rows, window.position, source.size))
-                scores[scorer.name] = np.concatenate(pieces)
-                positive[scorer.name] += int(np.count_nonzero(scores[scorer.name] >= POSITIVE_FROM))
+    with open_sink(target, source.kind, shape) as sink, scorers[0].pool() as pool:
+        for windows, scores in _scored(source, scorers, pool, on_progress):
+            for name, of_model in scores.items():
+                positive[name] += int(np.count_nonzero(of_model >= POSITIVE_FROM))
             results = result_columns(scores)
-            rows += len(window.texts)
             empty += results[0].null_count
-            batch = pa.record_batch([*window.rows.columns, *results], schema=schema)
-            sink.write(batch, ends_group=window.ends_group)
+            start = 0
+            for window in windows:
+                added_here = [column.slice(start, len(window.texts)) for column in results]
+                start += len(window.texts)
+                batch = pa.record_batch([*window.rows.columns, *added_here], schema=schema)
+                sink.write(batch, ends_group=window.ends_group)
+            rows += start
     seconds = time.perf_counter() - began
-    models = tuple(ModelSummary(scorer.name, scorer.device, positive[scorer.name]) for scorer in scorers)
+    models = tuple(
+        ModelSummary(scorer.name, scorer.device, scorer.precision, positive[scorer.name]) for scorer in scorers
+    )
     return Summary(source.name, target.name, rows, rows - empty, models, seconds)
 
 
-def _pieces(scorer: TextScorer, texts: pa.Array) -> Iterator[tuple[int, pa.Array]]:
-    step = CALL_ROWS.get(scorer.device, CALL_ROWS["cpu"])
-    return ((start, texts.slice(start, step)) for start in range(0, len(texts), step))
+@dataclass(frozen=True)
+class _Block:
+    """Windows that are being scored together."""
+
+    windows: list[Window]
+    pending: list[Pending]  # one a model
+
+    @property
+    def rows(self) -> int:
+        return sum(len(window.texts) for window in self.windows)
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        tokens = sum(pending.tokens for pending in self.pending)
+        return sum(pending.tokens_done for pending in self.pending) / tokens if tokens else 1.0
+
+
+def _scored(
+    source: Source,
+    scorers: Sequence[TextScorer],
+    pool: Executor,
+    on_progress: Callable[[Progress], None] | None,
+) -> Iterator[tuple[list[Window], dict[str, npt.NDArray[np.float32]]]]:
+    """Yields windows in order with each model's scores of them; reads on while the ones before are scored."""
+    in_flight: deque[_Block] = deque()
+    rows = position = 0  # of what was yielded
+
+    def report() -> None:
+        done, taken_in = float(rows), float(position)
+        for block in in_flight:
+            done += block.share * block.rows
+            taken_in += block.share * (block.windows[-1].position - taken_in)
+        if on_progress is not None:
+            on_progress(Progress(source.name, int(done), source.rows, int(taken_in), source.size))
+
+    def finish(block: _Block) -> tuple[list[Window], dict[str, npt.NDArray[np.float32]]]:
+        nonlocal rows, position
+        for pending in block.pending:
+            while on_progress is not None and not pending.wait(_POLL_S):
+                report()
+        scores = {scorer.name: each.result() for scorer, each in zip(scorers, block.pending, strict=True)}
+        in_flight.popleft()
+        rows += block.rows
+        position = block.windows[-1].position
+        report()
+        return block.windows, scores
+
+    for windows in _blocks(source.windows):
+        texts = pa.chunked_array([window.texts for window in windows])
+        in_flight.append(_Block(windows, [scorer.submit(texts, pool) for scorer in scorers]))
+        if len(in_flight) > 1:
+            yield finish(in_flight[0])
+    while in_flight:
+        yield finish(in_flight[0])
+
+
+def _blocks(windows: Iterable[Window]) -> Iterator[list[Window]]:
+    """Collects windows, which may be as small as a file's row groups, into blocks."""
+    block: list[Window] = []
+    rows = size = 0
+    for window in windows:
+        if block and (rows + len(window.texts) > BLOCK_ROWS or size + window.rows.nbytes > WINDOW_BYTES):
+            yield block
+            block, rows, size = [], 0, 0
+        block.append(window)
+        rows += len(window.texts)
+        size += window.rows.nbytes
+    if block:
+        yield block
 
 
 def _with_results(schema: pa.Schema, added: Sequence[str], kinds: Sequence[pa.DataType], made_by: bytes) -> pa.Schema:

@@ -56,7 +56,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
 def summary_line(summary: Summary) -> str:
     """Returns the line that sums a job up: rows, speed, the share of positive texts, the output."""
     models = ", ".join(
-        f"{_share(model.positive, summary.scored)} positive ({model.name} on {model.device})"
+        f"{_share(model.positive, summary.scored)} positive ({model.name} in {model.precision} on {model.device})"
         for model in summary.models
     )
     return (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -16,8 +18,9 @@ from sentscore.batching import Rows, batches_by_length, padded
 from sentscore.encoder import EncodedTexts, Encoder
 from sentscore.errors import UsageError
 from sentscore.results import result_columns, result_names
-from sentscore.session import Device, Session, available_cpus
+from sentscore.session import Device, PrecisionChoice, Session, available_cpus
 from sentscore.sources.columns import check_free, choose_column, columns_of
+from sentscore.text import as_text_array
 from sentscore.vocabulary import Vocabulary
 
 BATCH_TOKENS: Final = {"cpu": 2_048, "cuda": 131_072}
@@ -26,15 +29,58 @@ BATCH_TOKENS: Final = {"cpu": 2_048, "cuda": 131_072}
 _WINDOW_ROWS: Final = 8_192  # texts that `score_batches` sorts by length together
 
 
+class Scoring:
+    """Texts that are being scored.
+
+    Attributes:
+        tokens: of all of them.
+        tokens_done: of those that have a score; read from any thread.
+        futures: one a batch.
+        rows: for each text that was asked for, the scored text that it is, or the number of these for none;
+            None where they are the same.
+    """
+
+    def __init__(self, texts: int, tokens: int) -> None:
+        self.tokens = tokens
+        self.tokens_done = 0
+        self.futures: list[Future[None]] = []
+        self.rows: npt.NDArray[np.int64] | None = None
+        self._scores = np.full(texts + 1, np.nan, np.float32)
+        self._lock = Lock()
+
+    def add(self, rows: Rows, scores: npt.NDArray[np.float32], tokens: int) -> None:
+        """Takes the scores of a batch."""
+        self._scores[rows] = scores
+        with self._lock:
+            self.tokens_done += tokens
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for so many seconds at most; whether `result` would wait no longer."""
+        done, pending = wait(self.futures, timeout, FIRST_EXCEPTION)
+        return not pending or any(future.exception() for future in done)
+
+    def result(self) -> npt.NDArray[np.float32]:
+        """The scores, float32 [n], once all are there.
+
+        Raises:
+            Exception: what a batch failed with; the first one, without waiting for the others.
+        """
+        for future in wait(self.futures, None, FIRST_EXCEPTION).done:
+            future.result()
+        return self._scores[:-1] if self.rows is None else self._scores[self.rows]
+
+
 class Scorer:
     """A loaded model.
 
     A text's score never depends on the texts beside it, their order, the batch size or the number of threads: on
-    the CPU it is the same bit for bit. It runs its batches in threads of its own; don't share one between threads.
+    the CPU it is the same bit for bit. It runs its batches in threads of its own; don't call one from several threads.
 
     Attributes:
         name: of the model.
         device: `cpu` or `cuda`, what it runs on.
+        precision: `fp32` or `int8`, what it computes in.
+        threads: batches at work at a time.
         why_not_cuda: with `auto` on the CPU, why CUDA was not taken; empty otherwise.
         artifact: the verified files and the manifest.
     """
@@ -44,6 +90,7 @@ class Scorer:
         artifact: Artifact,
         *,
         device: Device = "auto",
+        precision: PrecisionChoice = "auto",
         batch_tokens: int | None = None,
         threads: int | None = None,
     ) -> None:
@@ -54,12 +101,13 @@ class Scorer:
         self.name = artifact.name
         self._vocabulary = Vocabulary.from_json(artifact.vocabulary, file=artifact.path / "vocab.json")
         self._encoder = Encoder(self._vocabulary)
-        self._session = Session(artifact, device=device)
+        self._session = Session(artifact, device=device, precision=precision)
         self.device = self._session.device
+        self.precision = self._session.precision
         self.why_not_cuda = self._session.why_not_cuda
         self._batch_tokens = batch_tokens or BATCH_TOKENS[self.device]
         # A GPU is kept busy by two batches in flight, a CPU by one a processor.
-        self._threads = threads or (2 if self.device == "cuda" else available_cpus())
+        self.threads = threads or (2 if self.device == "cuda" else available_cpus())
 
     @classmethod
     def load(
@@ -67,6 +115,7 @@ class Scorer:
         model: str | Path,
         *,
         device: Device = "auto",
+        precision: PrecisionChoice = "auto",
         batch_tokens: int | None = None,
         threads: int | None = None,
     ) -> Scorer:
@@ -75,14 +124,16 @@ class Scorer:
         Args:
             model: the name of a shipped model, `lstm` or `gru`, or the path of an artifact's folder.
             device: `auto` takes CUDA when a session really runs on it and the CPU otherwise.
+            precision: `auto` takes int8 on the CPU where it is as accurate on validation, float32 otherwise.
             batch_tokens: tokens of a batch, padding included; None takes the device's default.
             threads: batches at work at a time; None takes one a processor.
 
         Raises:
             ArtifactError: missing, changed since it was exported, or of an unknown format version.
             DeviceError: `cuda` was asked for and cannot be used.
+            UsageError: the model or the device does not have the precision.
         """
-        return cls(load_artifact(model), device=device, batch_tokens=batch_tokens, threads=threads)
+        return cls(load_artifact(model), device=device, precision=precision, batch_tokens=batch_tokens, threads=threads)
 
     def score(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float32]:
         """The probability that each text is positive, float32 [n].
@@ -93,24 +144,49 @@ class Scorer:
         Raises:
             InputError: a value that is not text, or bytes that are not UTF-8.
         """
-        return self.score_encoded(self._encoder.encode(texts))
+        with self.pool() as pool:
+            return self.submit(texts, pool).result()
 
     def score_encoded(self, encoded: EncodedTexts) -> npt.NDArray[np.float32]:
         """`score` of texts that are token ids of this model's vocabulary already."""
-        scores = np.full(len(encoded), np.nan, np.float32)
+        with self.pool() as pool:
+            return self.submit_encoded(encoded, pool).result()
+
+    @contextmanager
+    def pool(self) -> Iterator[Executor]:
+        """Threads to `submit` to, as many as the model runs fastest with; what has not begun is dropped on an error."""
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def submit(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray, pool: Executor) -> Scoring:
+        """Encodes texts and leaves them to the pool's threads to score, each distinct text once.
+
+        Texts that are submitted while others are still at work wait for their turn, so that no thread is idle
+        between them. Encoding is done here, in the caller's thread; only one thread may submit at a time.
+
+        Raises:
+            InputError: a value that is not text, or bytes that are not UTF-8.
+        """
+        distinct = as_text_array(texts).dictionary_encode()
+        rows = distinct.indices.fill_null(len(distinct.dictionary)).to_numpy(zero_copy_only=False)
+        scoring = self.submit_encoded(self._encoder.encode(distinct.dictionary), pool)
+        scoring.rows = rows
+        return scoring
+
+    def submit_encoded(self, encoded: EncodedTexts, pool: Executor) -> Scoring:
+        """`submit` of texts that are token ids of this model's vocabulary already."""
+        scoring = Scoring(len(encoded), int(encoded.lengths.sum()))
 
         def run(rows: Rows) -> None:
             token_ids, lengths = padded(encoded, rows, self._vocabulary.pad_id)
-            scores[rows] = self._session.run(token_ids, lengths)[1]
+            scoring.add(rows, self._session.run(token_ids, lengths)[1], int(lengths.sum()))
 
-        batches = list(batches_by_length(encoded.lengths, batch_tokens=self._batch_tokens))
-        if len(batches) < 2 or self._threads == 1:
-            for rows in batches:
-                run(rows)
-            return scores
-        with ThreadPoolExecutor(min(self._threads, len(batches))) as pool:
-            _wait([pool.submit(run, rows) for rows in batches])
-        return scores
+        for rows in batches_by_length(encoded.lengths, batch_tokens=self._batch_tokens):
+            scoring.futures.append(pool.submit(run, rows))
+        return scoring
 
     def score_batches(
         self, batches: Iterable[pa.RecordBatch], *, column: str | None = None, prefix: str = ""
@@ -153,14 +229,3 @@ class Scorer:
                 batch = batch.append_column(name, values)  # noqa: PLW2901 - the same batch, wider
             yield batch
             start += batch.num_rows
-
-
-def _wait(futures: list[Future[None]]) -> None:
-    """Waits for all; after the first failure those not begun are dropped and the failure is raised."""
-    try:
-        for future in futures:
-            future.result()
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise

@@ -5,15 +5,21 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from functools import cache
+from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from sentscore.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry
+from sentscore.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Precision
 from sentscore.errors import ArtifactError, DeviceError, UsageError
 
 Device = Literal["auto", "cpu", "cuda"]
+PrecisionChoice = Literal["auto", "fp32", "int8"]
+
+INT8_LOSS: Final = 0.001
+"""Share of the validation reviews that int8 may get wrong more than float32 and still be what `auto` takes."""
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
@@ -28,41 +34,60 @@ class Session:
     Args:
         artifact: as `load_artifact` verified it.
         device: `auto` takes CUDA when a session really runs on it and the CPU otherwise.
+        precision: `auto` takes int8 on a CPU that is made for it, where the model has it and its validation accuracy
+            is as good as float32's; float32 otherwise.
         exact: on CUDA, keep float32 products exact (no TF32).
 
     Attributes:
         device: `cpu` or `cuda`, what the session runs on.
+        precision: `fp32` or `int8`, of the graph that it runs.
         why_not_cuda: with `auto` on the CPU, why CUDA was not taken; empty otherwise.
 
     Raises:
         DeviceError: `cuda` was asked for and cannot be used.
         ArtifactError: the graph cannot be loaded, or is not the manifest's.
+        UsageError: the model has no graph in the precision, or the device cannot run it.
     """
 
-    def __init__(self, artifact: Artifact, *, device: Device = "auto", exact: bool = False) -> None:
-        if device not in get_args(Device):
-            raise UsageError(f"device {device!r} is not known: use one of {', '.join(get_args(Device))}")
+    def __init__(
+        self,
+        artifact: Artifact,
+        *,
+        device: Device = "auto",
+        precision: PrecisionChoice = "auto",
+        exact: bool = False,
+    ) -> None:
+        for name, value, known in (("device", device, Device), ("precision", precision, PrecisionChoice)):
+            if value not in get_args(known):
+                raise UsageError(f"{name} {value!r} is not known: use one of {', '.join(get_args(known))}")
+        if precision == "int8" and "int8" not in artifact.graphs:
+            raise UsageError(f"model {artifact.name} has no int8 graph: use --precision fp32")
+        if precision == "int8" and device == "cuda":
+            raise UsageError("int8 runs on the CPU only: use --device cpu, or --precision fp32")
         self.why_not_cuda = ""
         self.device: Literal["cpu", "cuda"] = "cpu"
         session = None
-        if device != "cpu":
-            session, self.why_not_cuda = _cuda_session(artifact.model, exact=exact)
+        if device != "cpu" and precision != "int8":
+            session, self.why_not_cuda = _cuda_session(artifact.graphs["fp32"], exact=exact)
             if session is not None:
                 self.device = "cuda"
             elif device == "cuda":
                 raise DeviceError(
                     f"device cuda cannot be used: {self.why_not_cuda}; use --device cpu or run `sentscore doctor`"
                 )
+        self.precision: Precision = "fp32"
+        if precision == "int8" or (precision == "auto" and session is None and _prefers_int8(artifact)):
+            self.precision = "int8"
+        file = artifact.path / LAYOUT.graph(self.precision)
         if session is None:
             try:
-                session = _create(artifact.model, [CPU])
+                session = _create(artifact.graphs[self.precision], [CPU])
             except Exception as error:  # ONNX Runtime's exceptions share no public base
                 raise ArtifactError(
-                    f"{artifact.path / LAYOUT.model}: ONNX Runtime cannot load it ({_one_line(error)}): "
-                    "export the model again"
+                    f"{file}: ONNX Runtime cannot load it ({_one_line(error)}): export the model again"
                 ) from error
         self._session = session
-        _verify(artifact, session)
+        _verify(artifact, session, file)
 
     def run(
         self, token_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
@@ -90,6 +115,26 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@cache
+def multiplies_int8() -> bool:
+    """Whether the CPU has instructions for sums of uint8 times int8 in 32 bits.
+
+    Older x86-64 CPUs add pairs in 16 bits, which can overflow, and gain little speed. Known on Linux only.
+    """
+    try:
+        content = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(content.split()))
+
+
+def _prefers_int8(artifact: Artifact) -> bool:
+    measured = artifact.manifest.precisions.get("int8")
+    if "int8" not in artifact.graphs or not measured or not multiplies_int8():
+        return False
+    return bool(measured["accuracy"] >= measured["accuracy_fp32"] - INT8_LOSS)
 
 
 def working_providers(artifact: Artifact) -> dict[str, str]:
@@ -139,9 +184,8 @@ def _create(model: bytes, providers: list[Any]) -> Any:  # noqa: ANN401 - onnxru
     return onnxruntime.InferenceSession(model, options, providers=providers)
 
 
-def _verify(artifact: Artifact, session: Any) -> None:  # noqa: ANN401
+def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN401
     """The graph must be the one that the manifest and the vocabulary belong to."""
-    file = artifact.path / LAYOUT.model
     inputs = {node.name: node.type for node in session.get_inputs()}
     outputs = {node.name: node.type for node in session.get_outputs()}
     if inputs != _INPUTS or outputs != _OUTPUTS:

@@ -25,9 +25,9 @@ def change_manifest(folder: Path, **changes: object) -> None:
 def test_an_artifact_is_verified_and_read(copy) -> None:
     artifact = load_artifact(copy)
     assert artifact.name == "lstm"
-    assert artifact.model == (copy / "model.onnx").read_bytes()
+    assert artifact.graphs["fp32"] == (copy / "model.onnx").read_bytes()
     assert artifact.size == sum((copy / name).stat().st_size for name in ("model.onnx", "vocab.json"))
-    assert artifact.manifest.files["model.onnx"] == FileEntry.of(artifact.model)
+    assert artifact.manifest.files["model.onnx"] == FileEntry.of(artifact.graphs["fp32"])
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "vocab.json"])

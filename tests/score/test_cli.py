@@ -86,7 +86,7 @@ class TestFile:
         assert (result.exit_code, result.stdout) == (0, "")
         assert re.fullmatch(
             rf"{REVIEWS}: 60 rows, 58 scored, 2 empty, [\d,]+ reviews/s, "
-            rf"\d+\.\d % positive \(lstm on cpu\) -> {out}\n",
+            rf"\d+\.\d % positive \(lstm in fp32 on cpu\) -> {out}\n",
             result.stderr,
         )
         table = pq.read_table(out)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,36 @@ def sentiment_of(text: str | None) -> str | None:
 
 
 @dataclass(frozen=True)
+class Done:
+    """Scores that are there already."""
+
+    scores: npt.NDArray[np.float32]
+    tokens: int = 1
+    tokens_done: int = 1
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return True
+
+    def result(self) -> npt.NDArray[np.float32]:
+        return self.scores
+
+
+@dataclass(frozen=True)
 class LengthScorer:
     """A model that goes by the length of a text."""
 
     name: str = "lstm"
     device: str = "cpu"
+    precision: str = "fp32"
 
     def score(self, texts: pa.Array) -> npt.NDArray[np.float32]:
         return np.array([score_of(text) for text in texts.to_pylist()], np.float32)
+
+    def pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1)
+
+    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
+        return Done(self.score(texts))
 
 
 def run(
@@ -126,7 +149,10 @@ class TestParquet:
         assert found["score"].null_count == found["sentiment"].null_count == 48
         metadata = dict(found.schema.metadata)
         made_by = json.loads(metadata.pop(b"sentscore"))
-        assert made_by == {"models": [{"name": "lstm", "manifest_sha256": "abc"}], "version": __version__}
+        assert made_by == {
+            "models": [{"name": "lstm", "manifest_sha256": "abc", "precision": "fp32"}],
+            "version": __version__,
+        }
         assert metadata == expected.schema.metadata
         groups = pq.ParquetFile(path).metadata
         assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [10] * 8
@@ -305,27 +331,63 @@ class TestWindows:
             assert [json.loads(line)["text"] for line in lines] == texts
 
     def test_progress_is_told_as_rows_are_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sentscore.jobs.CALL_ROWS", {"cpu": 40})
+        monkeypatch.setattr(window, "WINDOW_ROWS", 25)
+        monkeypatch.setattr("sentscore.jobs.BLOCK_ROWS", 25)
         seen: list[Progress] = []
-        run(
-            REVIEWS,
-            tmp_path / "a.csv",
-            scorers=[LengthScorer(), LengthScorer("gru")],
-            on_progress=seen.append,
-        )
-        assert [(progress.rows, progress.total) for progress in seen] == [(20, 60), (30, 60), (50, 60), (60, 60)]
+        run(REVIEWS, tmp_path / "a.csv", scorers=[LengthScorer(), LengthScorer("gru")], on_progress=seen.append)
+        assert all(progress.total == 60 for progress in seen)
+        # What is encoded ahead counts too, for this scorer is done at once.
+        assert [progress.rows for progress in seen] == sorted(progress.rows for progress in seen)
+        assert seen[-1].rows == 60
         seen.clear()
         run(tmp_path / "a.csv", tmp_path / "b.csv", prefix="again_", on_progress=seen.append)
         size = (tmp_path / "a.csv").stat().st_size
-        assert [(progress.rows, progress.total, progress.size) for progress in seen] == [
-            (40, None, size),
-            (60, None, size),
-        ]
+        assert [(progress.total, progress.size) for progress in seen] == [(None, size)] * 3
+        assert [progress.rows for progress in seen] == [50, 60, 60]
         assert seen[-1].position == size
+
+    def test_progress_is_told_while_a_block_is_scored(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[Progress] = []
+
+        class Slow(LengthScorer):
+            def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Any:
+                outer = self
+
+                class Halves:
+                    tokens, tokens_done = 4, 0
+
+                    def wait(self, timeout: float | None = None) -> bool:
+                        self.tokens_done += 1
+                        return self.tokens_done == self.tokens
+
+                    def result(self) -> npt.NDArray[np.float32]:
+                        return outer.score(texts)
+
+                return Halves()
+
+        run(REVIEWS, tmp_path / "a.csv", scorers=[Slow()], on_progress=seen.append)
+        assert [progress.rows for progress in seen] == [15, 30, 45, 60]
+
+    def test_small_row_groups_are_scored_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
+        monkeypatch.setattr("sentscore.jobs.BLOCK_ROWS", 40)
+        calls: list[int] = []
+
+        class Counting(LengthScorer):
+            def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
+                calls.append(len(texts))
+                return super().submit(texts, pool)
+
+        run(tmp_path / "a.parquet", scorers=[Counting()])
+        assert calls == [40, 40, 10]
+        found = pq.ParquetFile(tmp_path / "a.scored.parquet")
+        assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [10] * 9
+        assert found.read()["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
 
 
 MEMORY_SCRIPT = """
 import resource, sys
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from sentscore.jobs import score_file
 from sentscore.sinks import plan_jobs
@@ -334,9 +396,18 @@ from sentscore.sources import window
 window.WINDOW_ROWS = 400
 
 class Scorer:
-    name, device = "lstm", "cpu"
-    def score(self, texts):
-        return np.full(len(texts), 0.5, np.float32)
+    name, device, precision = "lstm", "cpu", "fp32"
+    tokens = tokens_done = 1
+
+    def pool(self):
+        return ThreadPoolExecutor(1)
+
+    def submit(self, texts, pool):
+        self.scores = np.full(len(texts), 0.5, np.float32)
+        return self
+
+    def result(self):
+        return self.scores
 
 for name in sys.argv[1:]:
     [job] = plan_jobs([name], output=None, format=None, force=True)

@@ -37,15 +37,15 @@ def test_there_is_no_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_summary_is_one_line() -> None:
-    models = (ModelSummary("lstm", "cuda", 500), ModelSummary("gru", "cpu", 1))
+    models = (ModelSummary("lstm", "cpu", "int8", 500), ModelSummary("gru", "cuda", "fp32", 1))
     summary = Summary("a.csv", "a.scored.csv", rows=1_010, scored=1_000, models=models, seconds=0.5)
     assert summary_line(summary) == (
         "a.csv: 1,010 rows, 1,000 scored, 10 empty, 2,000 reviews/s, "
-        "50.0 % positive (lstm on cuda), 0.1 % positive (gru on cpu) -> a.scored.csv"
+        "50.0 % positive (lstm in int8 on cpu), 0.1 % positive (gru in fp32 on cuda) -> a.scored.csv"
     )
 
 
 def test_the_summary_of_no_rows() -> None:
-    models = (ModelSummary("lstm", "cpu", 0),)
+    models = (ModelSummary("lstm", "cpu", "fp32", 0),)
     line = summary_line(Summary("a", "b", rows=0, scored=0, models=models, seconds=0.1))
-    assert line == "a: 0 rows, 0 scored, 0 empty, 0 reviews/s, none positive (lstm on cpu) -> b"
+    assert line == "a: 0 rows, 0 scored, 0 empty, 0 reviews/s, none positive (lstm in fp32 on cpu) -> b"

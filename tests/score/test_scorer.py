@@ -114,6 +114,27 @@ def test_options_below_one_are_usage_errors(tiny_artifact, option) -> None:
         Scorer.load(tiny_artifact, **{option: 0})
 
 
+def test_equal_texts_are_scored_once(tiny_artifact, monkeypatch) -> None:
+    scorer = Scorer.load(tiny_artifact, device="cpu")
+    texts = ["a great film", None, "awful", "a great film", "", "awful", "a great film"]
+    expected = [scorer.score([text])[0] for text in texts]
+    run = scorer._session.run
+    sizes = []
+    monkeypatch.setattr(scorer._session, "run", lambda ids, lengths: sizes.append(len(ids)) or run(ids, lengths))
+    assert np.array_equal(scorer.score(texts), expected, equal_nan=True)
+    assert sum(sizes) == 2
+
+
+def test_texts_can_be_submitted_while_others_are_scored(lstm) -> None:
+    first, second = reviews(40), reviews(25, longest=20)
+    with lstm.pool() as pool:
+        scorings = [lstm.submit(texts, pool) for texts in (first, second)]
+        found = [scoring.result() for scoring in scorings]
+    assert np.array_equal(found[0], lstm.score(first))
+    assert np.array_equal(found[1], lstm.score(second))
+    assert all(scoring.wait(0) and scoring.tokens_done == scoring.tokens > 0 for scoring in scorings)
+
+
 def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> None:
     scorer = Scorer.load(tiny_artifact, device="cpu", batch_tokens=1, threads=2)
 

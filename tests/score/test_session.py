@@ -90,7 +90,7 @@ def test_bytes_that_are_no_graph_are_an_artifact_error(artifact) -> None:
     from dataclasses import replace
 
     with pytest.raises(ArtifactError, match=r"model\.onnx: ONNX Runtime cannot load it"):
-        Session(replace(artifact, model=b"nothing"), device="cpu")
+        Session(replace(artifact, graphs={"fp32": b"nothing"}), device="cpu")
 
 
 def test_an_unknown_device_is_a_usage_error(artifact) -> None:

@@ -9,6 +9,7 @@ import torch
 from sentscore import InputError
 from sentscore.encoder import EncodedTexts
 from sentscore_train import checkpoint
+from sentscore_train.batches import LabelledTexts
 
 
 def test_the_last_state_is_read_and_older_ones_are_gone(tmp_path) -> None:
@@ -48,11 +49,13 @@ def test_another_format_version_is_an_input_error(tmp_path) -> None:
         checkpoint.read_json(tmp_path / "best.json")
 
 
-def test_a_sample_goes_out_and_comes_back(tmp_path) -> None:
-    assert len(checkpoint.read_sample(tmp_path)) == 0
-    checkpoint.write_sample(tmp_path, EncodedTexts(np.array([4, 5, 6], np.int32), np.array([0, 1, 1, 3])))
-    sample = checkpoint.read_sample(tmp_path)
-    assert [sample[index].tolist() for index in range(3)] == [[4], [], [5, 6]]
+def test_validation_reviews_go_out_and_come_back(tmp_path) -> None:
+    assert len(checkpoint.read_validation(tmp_path)) == 0
+    encoded = EncodedTexts(np.array([4, 5, 6], np.int32), np.array([0, 1, 1, 3]))
+    checkpoint.write_validation(tmp_path, LabelledTexts(encoded, np.array([1, 0, 1], np.int8)))
+    found = checkpoint.read_validation(tmp_path)
+    assert [found.encoded[index].tolist() for index in range(3)] == [[4], [], [5, 6]]
+    assert found.labels.tolist() == [1, 0, 1]
 
 
 def test_files_have_the_rights_of_any_new_file(tmp_path) -> None:

@@ -96,7 +96,9 @@ def test_the_run_folder_holds_the_best_epoch(data, run_dir) -> None:
     logits = predict(model, data.validation, 1, device=CPU)
     assert ((logits > 0) == (data.validation.labels == 1)).mean() == pytest.approx(best["validation_accuracy"])
     assert Vocabulary.from_json((run_dir / "vocab.json").read_text()) == data.vocabulary
-    assert len(checkpoint.read_sample(run_dir)) == 60
+    validation = checkpoint.read_validation(run_dir)
+    assert np.array_equal(validation.labels, data.validation.labels)
+    assert np.array_equal(validation.encoded.ids, data.validation.encoded.ids)
     assert len(list(run_dir.glob("resume-*.safetensors"))) == 1
 
 

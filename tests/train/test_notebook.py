@@ -163,8 +163,10 @@ def test_a_run_leaves_what_the_exporter_reads(run: Runner, tmp_path: Path, kind:
         "vocabulary_size": size,
     }
 
-    sample = checkpoint.read_sample(tmp_path / "run")
-    assert len(sample) == 12
+    validation = checkpoint.read_validation(tmp_path / "run")
+    sample = validation.encoded
+    assert len(sample) == len(validation) == 12
+    assert set(validation.labels.tolist()) == {0, 1}
     assert {vocabulary.tokens[index] for index in sample.ids} & {"film", "plot"}
     assert sample.lengths.min() >= 8  # two of filler, two of opinion, four of `<br />`
 

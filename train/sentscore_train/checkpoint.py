@@ -4,7 +4,7 @@ A run folder holds
 
     best.safetensors, best.json     the weights of the best epoch: what the exporter reads
     resume.json, resume-N.safetensors   the state after step N: what `--resume` reads
-    sample.safetensors              some validation reviews as token ids
+    validation.safetensors          the validation reviews as token ids, and their labels
     vocab.json, history.json        the vocabulary and the curves
 """
 
@@ -22,9 +22,10 @@ from torch import Tensor, nn
 
 from sentscore.encoder import EncodedTexts
 from sentscore.errors import InputError, UsageError
+from sentscore_train.batches import LabelledTexts
 
 FORMAT_VERSION: Final = 1
-SAMPLE: Final = "sample.safetensors"
+VALIDATION: Final = "validation.safetensors"
 
 
 def write_text(path: Path, content: str) -> None:
@@ -172,22 +173,26 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def write_sample(folder: Path, encoded: EncodedTexts) -> None:
-    """Keeps some encoded reviews beside the checkpoint: real input for the exporter's comparison."""
-    tensors = {"ids": torch.from_numpy(encoded.ids), "offsets": torch.from_numpy(encoded.offsets)}
-    write_tensors(folder / SAMPLE, tensors)
+def write_validation(folder: Path, texts: LabelledTexts) -> None:
+    """Keeps the encoded validation reviews beside the checkpoint: what the exporter compares graphs on."""
+    tensors = {
+        "ids": torch.from_numpy(texts.encoded.ids),
+        "offsets": torch.from_numpy(texts.encoded.offsets),
+        "labels": torch.from_numpy(texts.labels),
+    }
+    write_tensors(folder / VALIDATION, tensors)
 
 
-def read_sample(folder: Path) -> EncodedTexts:
-    """What `write_sample` wrote; no texts where it was not called.
+def read_validation(folder: Path) -> LabelledTexts:
+    """What `write_validation` wrote; no texts where it was not called.
 
     Raises:
         InputError: the file is damaged.
     """
-    if not (folder / SAMPLE).exists():
-        return EncodedTexts(np.zeros(0, np.int32), np.zeros(1, np.int64))
-    tensors = read_tensors(folder / SAMPLE)
-    return EncodedTexts(tensors["ids"].numpy(), tensors["offsets"].numpy())
+    if not (folder / VALIDATION).exists():
+        return LabelledTexts(EncodedTexts(np.zeros(0, np.int32), np.zeros(1, np.int64)), np.zeros(0, np.int8))
+    tensors = {name: tensor.numpy() for name, tensor in read_tensors(folder / VALIDATION).items()}
+    return LabelledTexts(EncodedTexts(tensors["ids"], tensors["offsets"]), tensors["labels"])
 
 
 def _replace(path: Path, content: bytes) -> None:

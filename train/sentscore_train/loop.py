@@ -34,7 +34,6 @@ from sentscore_train.config import Kind, Precision, TrainConfig
 from sentscore_train.models import Architecture, SentimentClassifier
 from sentscore_train.progress import Progress, Report, silent
 
-_SAMPLE_TEXTS = 500  # validation reviews kept beside the checkpoint
 _EVALUATION_TOKENS = 32_768  # a batch of validation, padding included; about 300 MB of activations
 
 
@@ -107,7 +106,7 @@ def train(
     recipe = {"kind": kind, **asdict(config), "precision": resolve_precision(config.precision, device)}
     state = _restore(run_dir, resume, recipe, model, averaged, optimizer)
     checkpoint.write_text(run_dir / "vocab.json", data.vocabulary.to_json())
-    checkpoint.write_sample(run_dir, data.validation.encoded.take(np.arange(min(_SAMPLE_TEXTS, len(data.validation)))))
+    checkpoint.write_validation(run_dir, data.validation)
 
     texts = LabelledTexts(head_and_tail(data.train.encoded, config.max_tokens), data.train.labels)
     lengths = texts.encoded.lengths

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 UNK_ID: Final = 0  # torchtext puts <unk> first
 PAD_ID: Final = 1  # and <pad> second
-_SAMPLE_REVIEWS: Final = 500  # kept beside the checkpoint for the exporter's comparison
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def run_notebook(
             run_dir.mkdir(parents=True, exist_ok=True)
             vocabulary = Vocabulary(tokens=data.vocabulary, lowercase=False, unk_id=UNK_ID, pad_id=PAD_ID)
             checkpoint.write_text(run_dir / "vocab.json", vocabulary.to_json())
-            checkpoint.write_sample(run_dir, data.sample(_SAMPLE_REVIEWS))
+            checkpoint.write_validation(run_dir, data.encoded_validation())
             _save(run, state)
         else:
             restore(*found, run.model, run.optimizer, facts=run.facts, run_dir=run_dir)

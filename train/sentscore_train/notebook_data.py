@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import torch
 
 from sentscore.encoder import EncodedTexts
+from sentscore_train.batches import LabelledTexts
 from sentscore_train.download import new_file
 from sentscore_train.imdb import find_source, prepare_torchtext_root, source_key
 from sentscore_train.progress import Progress, Report, silent
@@ -64,11 +65,14 @@ class NotebookData:
         """The tokens in id order."""
         return tuple(self.text.vocab.itos)
 
-    def sample(self, count: int) -> EncodedTexts:
-        """The first `count` validation reviews as token ids."""
-        reviews = [[self.text.vocab[token] for token in example.text] for example in self.validation.examples[:count]]
-        offsets = np.cumsum([0, *(len(review) for review in reviews)], dtype=np.int64)
-        return EncodedTexts(np.array(list(itertools.chain.from_iterable(reviews)), np.int32), offsets)
+    def encoded_validation(self) -> LabelledTexts:
+        """The validation reviews as token ids, with their labels."""
+        examples = self.validation.examples
+        reviews = [[self.text.vocab[token] for token in example.text] for example in examples]
+        offsets = np.cumsum([0, *map(len, reviews)], dtype=np.int64)
+        ids = np.array(list(itertools.chain.from_iterable(reviews)), np.int32)
+        labels = np.array([example.label == "pos" for example in examples], np.int8)
+        return LabelledTexts(EncodedTexts(ids, offsets), labels)
 
     def facts(self, *, seed: int) -> dict[str, Any]:
         """Sizes and split, for the model card and to tell one data set from another."""

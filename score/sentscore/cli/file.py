@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sentscore.cli.options import DEFAULT_MODELS, DeviceChoice, DeviceOption, ModelOption
+from sentscore.cli.options import (
+    DEFAULT_MODELS,
+    DeviceChoice,
+    DeviceOption,
+    ModelOption,
+    PrecisionChoice,
+    PrecisionOption,
+)
 from sentscore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ def file_cli(
     ] = None,
     prefix: Annotated[str, typer.Option("--prefix", help="Put before the names of the new columns.")] = "",
     device: DeviceOption = DeviceChoice.AUTO,
+    precision: PrecisionOption = PrecisionChoice.AUTO,
     batch_tokens: Annotated[
         int | None,
         typer.Option("--batch-tokens", min=1, help="Tokens of a batch.  [default: by the device]"),
@@ -67,6 +75,7 @@ def file_cli(
         output=output,
         prefix=prefix,
         device=device.value,
+        precision=precision.value,
         batch_tokens=batch_tokens,
         whole=whole,
         format=format,
@@ -84,6 +93,7 @@ def file(
     output: str | None = None,
     prefix: str = "",
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "int8"] = "auto",
     batch_tokens: int | None = None,
     whole: bool = False,
     format: str | None = None,
@@ -100,6 +110,7 @@ def file(
         output: a file, an existing folder, or `-` for stdout; None for `NAME.scored.EXT` beside each input.
         prefix: put before the names of the new columns.
         device: what to run on.
+        precision: what to compute in.
         batch_tokens: tokens of a batch; None for the device's default.
         whole: whether each file is one text, all of them together one table.
         format: the inputs' format; None to go by their names.
@@ -135,7 +146,9 @@ def file(
         check_readable(inputs)
     else:
         check_inputs(jobs, added, column=column)
-    scorers = [Scorer(artifact, device=device, batch_tokens=batch_tokens) for artifact in artifacts]
+    scorers = [
+        Scorer(artifact, device=device, precision=precision, batch_tokens=batch_tokens) for artifact in artifacts
+    ]
     for scorer in scorers:
         scorer.score(["."])  # loads the tokenizer, which no job's speed should be told by
 

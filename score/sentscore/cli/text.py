@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sentscore.cli.options import DEFAULT_MODELS, DeviceChoice, DeviceOption, JsonOption, ModelOption
+from sentscore.cli.options import (
+    DEFAULT_MODELS,
+    DeviceChoice,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    PrecisionChoice,
+    PrecisionOption,
+)
 from sentscore.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,13 +42,14 @@ def text_cli(
     ],
     model: ModelOption = None,
     device: DeviceOption = DeviceChoice.AUTO,
+    precision: PrecisionOption = PrecisionChoice.AUTO,
     as_json: JsonOption = False,
 ) -> None:
     """Score texts and show a table.
 
     sentscore text "A quiet, lovely film." "Two hours I won't get back."
     """
-    scored = text(texts, models=model or DEFAULT_MODELS, device=device.value)
+    scored = text(texts, models=model or DEFAULT_MODELS, device=device.value, precision=precision.value)
     if as_json:
         for each in scored:
             line = json.dumps({"text": each.text, **each.results}, ensure_ascii=False)
@@ -59,6 +68,7 @@ def text(
     *,
     models: Sequence[str] = DEFAULT_MODELS,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "int8"] = "auto",
 ) -> list[ScoredText]:
     """Scores texts.
 
@@ -66,6 +76,7 @@ def text(
         texts: the texts; `-` stands for the lines of stdin.
         models: names of shipped models, or paths of artifact folders.
         device: what to run on.
+        precision: what to compute in.
 
     Raises:
         SentscoreError: One of its kinds.
@@ -78,7 +89,9 @@ def text(
     artifacts = [load_artifact(model) for model in models]
     names = result_names([artifact.name for artifact in artifacts])
     every = list(_expanded(texts))
-    scores = {artifact.name: Scorer(artifact, device=device).score(every) for artifact in artifacts}
+    scores = {
+        artifact.name: Scorer(artifact, device=device, precision=precision).score(every) for artifact in artifacts
+    }
     columns = [json_values(name, column) for name, column in zip(names, result_columns(scores), strict=True)]
     rows = zip(*columns, strict=True)
     return [ScoredText(each, dict(zip(names, row, strict=True))) for each, row in zip(every, rows, strict=True)]
