@@ -4,86 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from sentscore._version import __version__
 from sentscore.formats import Kind
+from sentscore.pipeline import Progress, Stages, TextScorer, scored
 from sentscore.results import POSITIVE_FROM, result_columns, result_names
 from sentscore.sinks import Job, Shape, Target, open_sink
-from sentscore.sources import STDIN, Source, Window, open_source, open_stream, whole_files
-from sentscore.sources.window import WINDOW_BYTES
+from sentscore.sources import STDIN, Source, open_source, open_stream, whole_files
 
 METADATA_KEY: Final = b"sentscore"
 """The key of the Parquet schema metadata that says what made the results."""
-
-BLOCK_ROWS: Final = 8_192
-"""Rows that are sorted by length together; while one block is scored, the next is read and encoded."""
-
-_POLL_S: Final = 0.25  # between two looks at how far the scoring is
-
-
-class Pending(Protocol):
-    """Texts that are being scored, as `scorer.Scoring` is."""
-
-    tokens: int
-    tokens_done: int
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Waits for so many seconds at most; returns whether `result` would wait no longer."""
-
-    def result(self) -> npt.NDArray[np.float32]:
-        """Returns the probability that each text is positive [n]; NaN where there is nothing to score."""
-
-
-class TextScorer(Protocol):
-    """What a job needs of a model, as `scorer.Scorer` has it."""
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-
-    @property
-    def device(self) -> str:
-        """What it runs on: cpu or cuda."""
-
-    @property
-    def precision(self) -> str:
-        """What it computes in: fp32 or int8."""
-
-    def pool(self) -> AbstractContextManager[Executor]:
-        """Threads to `submit` to."""
-
-    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Pending:
-        """Leaves texts to the pool's threads to score."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is.
-
-    Attributes:
-        name: the input.
-        rows: rows done.
-        total: how many there are; None where that is not known.
-        position: bytes of the input taken in.
-        size: how many bytes it has; None where that is not known.
-    """
-
-    name: str
-    rows: int
-    total: int | None
-    position: int
-    size: int | None
 
 
 @dataclass(frozen=True)
@@ -107,6 +45,7 @@ class Summary:
         scored: those of them with a score; the others had no text.
         models: what each model made of it.
         seconds: how long it took, loading the models aside.
+        stages: where they went.
     """
 
     name: str
@@ -115,6 +54,7 @@ class Summary:
     scored: int
     models: tuple[ModelSummary, ...]
     seconds: float
+    stages: Stages
 
     @property
     def empty(self) -> int:
@@ -242,10 +182,11 @@ def _score(
     kinds = [column.type for column in result_columns(dict.fromkeys(names, np.empty(0, np.float32)))]
     schema = _with_results(source.schema, added, kinds, provenance(scorers, manifests or {}))
     shape = Shape(schema, source.text, len(added), codec=source.codec, raw_json=source.raw_json)
+    stages = Stages()
     rows = empty = 0
     positive = dict.fromkeys(names, 0)
     with open_sink(target, source.kind, shape) as sink, scorers[0].pool() as pool:
-        for windows, scores in _scored(source, scorers, pool, on_progress):
+        for windows, scores in scored(source, scorers, pool, stages, on_progress):
             for name, of_model in scores.items():
                 positive[name] += int(np.count_nonzero(of_model >= POSITIVE_FROM))
             results = result_columns(scores)
@@ -255,85 +196,14 @@ def _score(
                 added_here = [column.slice(start, len(window.texts)) for column in results]
                 start += len(window.texts)
                 batch = pa.record_batch([*window.rows.columns, *added_here], schema=schema)
-                sink.write(batch, ends_group=window.ends_group)
+                with stages.timed("write"):
+                    sink.write(batch, ends_group=window.ends_group)
             rows += start
     seconds = time.perf_counter() - began
     models = tuple(
         ModelSummary(scorer.name, scorer.device, scorer.precision, positive[scorer.name]) for scorer in scorers
     )
-    return Summary(source.name, target.name, rows, rows - empty, models, seconds)
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Windows that are being scored together."""
-
-    windows: list[Window]
-    pending: list[Pending]  # one a model
-
-    @property
-    def rows(self) -> int:
-        return sum(len(window.texts) for window in self.windows)
-
-    @property
-    def share(self) -> float:
-        """How much of it is done, from 0 to 1."""
-        tokens = sum(pending.tokens for pending in self.pending)
-        return sum(pending.tokens_done for pending in self.pending) / tokens if tokens else 1.0
-
-
-def _scored(
-    source: Source,
-    scorers: Sequence[TextScorer],
-    pool: Executor,
-    on_progress: Callable[[Progress], None] | None,
-) -> Iterator[tuple[list[Window], dict[str, npt.NDArray[np.float32]]]]:
-    """Yields windows in order with each model's scores of them; reads on while the ones before are scored."""
-    in_flight: deque[_Block] = deque()
-    rows = position = 0  # of what was yielded
-
-    def report() -> None:
-        done, taken_in = float(rows), float(position)
-        for block in in_flight:
-            done += block.share * block.rows
-            taken_in += block.share * (block.windows[-1].position - taken_in)
-        if on_progress is not None:
-            on_progress(Progress(source.name, int(done), source.rows, int(taken_in), source.size))
-
-    def finish(block: _Block) -> tuple[list[Window], dict[str, npt.NDArray[np.float32]]]:
-        nonlocal rows, position
-        for pending in block.pending:
-            while on_progress is not None and not pending.wait(_POLL_S):
-                report()
-        scores = {scorer.name: each.result() for scorer, each in zip(scorers, block.pending, strict=True)}
-        in_flight.popleft()
-        rows += block.rows
-        position = block.windows[-1].position
-        report()
-        return block.windows, scores
-
-    for windows in _blocks(source.windows):
-        texts = pa.chunked_array([window.texts for window in windows])
-        in_flight.append(_Block(windows, [scorer.submit(texts, pool) for scorer in scorers]))
-        if len(in_flight) > 1:
-            yield finish(in_flight[0])
-    while in_flight:
-        yield finish(in_flight[0])
-
-
-def _blocks(windows: Iterable[Window]) -> Iterator[list[Window]]:
-    """Collects windows, which may be as small as a file's row groups, into blocks."""
-    block: list[Window] = []
-    rows = size = 0
-    for window in windows:
-        if block and (rows + len(window.texts) > BLOCK_ROWS or size + window.rows.nbytes > WINDOW_BYTES):
-            yield block
-            block, rows, size = [], 0, 0
-        block.append(window)
-        rows += len(window.texts)
-        size += window.rows.nbytes
-    if block:
-        yield block
+    return Summary(source.name, target.name, rows, rows - empty, models, seconds, stages)
 
 
 def _with_results(schema: pa.Schema, added: Sequence[str], kinds: Sequence[pa.DataType], made_by: bytes) -> pa.Schema:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sentscore.jobs import Progress, Summary
+    from sentscore.jobs import Summary
+    from sentscore.pipeline import Progress
 
 
 @contextmanager

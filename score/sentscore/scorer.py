@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExec
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from time import perf_counter
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,7 @@ class Scoring:
     Attributes:
         tokens: of all of them.
         tokens_done: of those that have a score; read from any thread.
+        seconds: of all threads together, in the model.
         futures: one a batch.
         rows: for each text that was asked for, the scored text that it is, or the number of these for none;
             None where they are the same.
@@ -43,16 +45,18 @@ class Scoring:
     def __init__(self, texts: int, tokens: int) -> None:
         self.tokens = tokens
         self.tokens_done = 0
+        self.seconds = 0.0
         self.futures: list[Future[None]] = []
         self.rows: npt.NDArray[np.int64] | None = None
         self._scores = np.full(texts + 1, np.nan, np.float32)
         self._lock = Lock()
 
-    def add(self, rows: Rows, scores: npt.NDArray[np.float32], tokens: int) -> None:
+    def add(self, rows: Rows, scores: npt.NDArray[np.float32], tokens: int, seconds: float) -> None:
         """Takes the scores of a batch."""
         self._scores[rows] = scores
         with self._lock:
             self.tokens_done += tokens
+            self.seconds += seconds
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for so many seconds at most; whether `result` would wait no longer."""
@@ -81,8 +85,10 @@ class Scorer:
         device: `cpu` or `cuda`, what it runs on.
         precision: `fp32` or `int8`, what it computes in.
         threads: batches at work at a time.
+        batch_tokens: tokens of a batch, padding included.
         why_not_cuda: with `auto` on the CPU, why CUDA was not taken; empty otherwise.
         artifact: the verified files and the manifest.
+        vocabulary: of the token ids.
     """
 
     def __init__(
@@ -99,13 +105,13 @@ class Scorer:
                 raise UsageError(f"{option} {value} must be at least 1")
         self.artifact = artifact
         self.name = artifact.name
-        self._vocabulary = Vocabulary.from_json(artifact.vocabulary, file=artifact.path / "vocab.json")
-        self._encoder = Encoder(self._vocabulary)
+        self.vocabulary = Vocabulary.from_json(artifact.vocabulary, file=artifact.path / "vocab.json")
+        self._encoder = Encoder(self.vocabulary)
         self._session = Session(artifact, device=device, precision=precision)
         self.device = self._session.device
         self.precision = self._session.precision
         self.why_not_cuda = self._session.why_not_cuda
-        self._batch_tokens = batch_tokens or BATCH_TOKENS[self.device]
+        self.batch_tokens = batch_tokens or BATCH_TOKENS[self.device]
         # A GPU is kept busy by two batches in flight, a CPU by one a processor.
         self.threads = threads or (2 if self.device == "cuda" else available_cpus())
 
@@ -181,10 +187,12 @@ class Scorer:
         scoring = Scoring(len(encoded), int(encoded.lengths.sum()))
 
         def run(rows: Rows) -> None:
-            token_ids, lengths = padded(encoded, rows, self._vocabulary.pad_id)
-            scoring.add(rows, self._session.run(token_ids, lengths)[1], int(lengths.sum()))
+            began = perf_counter()
+            token_ids, lengths = padded(encoded, rows, self.vocabulary.pad_id)
+            probability = self._session.run(token_ids, lengths)[1]
+            scoring.add(rows, probability, int(lengths.sum()), perf_counter() - began)
 
-        for rows in batches_by_length(encoded.lengths, batch_tokens=self._batch_tokens):
+        for rows in batches_by_length(encoded.lengths, batch_tokens=self.batch_tokens):
             scoring.futures.append(pool.submit(run, rows))
         return scoring
 

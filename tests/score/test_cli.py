@@ -94,7 +94,10 @@ class TestFile:
         assert np.array_equal(table["score"].to_numpy(), expected, equal_nan=True)
         made_by = json.loads(table.schema.metadata[b"sentscore"])
         manifest = Scorer.load(tiny_artifact, device="cpu").artifact.manifest_sha256
-        assert made_by == {"models": [{"name": "lstm", "manifest_sha256": manifest}], "version": __version__}
+        assert made_by == {
+            "models": [{"name": "lstm", "manifest_sha256": manifest, "precision": "fp32"}],
+            "version": __version__,
+        }
 
     def test_beside_the_input_by_default(self, reviews: Path, tiny_artifact: Path) -> None:
         assert invoke("file", reviews, "-m", tiny_artifact).exit_code == 0

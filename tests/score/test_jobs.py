@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from sentscore import __version__
 from sentscore.errors import InputError, UsageError
 from sentscore.formats import parse_format
-from sentscore.jobs import Progress, Summary, check_inputs, check_readable, score_file, score_whole
+from sentscore.jobs import Summary, check_inputs, check_readable, score_file, score_whole
+from sentscore.pipeline import Progress, Stages
 from sentscore.sinks import plan_jobs, plan_whole
 from sentscore.sources import window
 
@@ -51,6 +52,7 @@ class Done:
     scores: npt.NDArray[np.float32]
     tokens: int = 1
     tokens_done: int = 1
+    seconds: float = 0.5
 
     def wait(self, timeout: float | None = None) -> bool:
         return True
@@ -332,7 +334,7 @@ class TestWindows:
 
     def test_progress_is_told_as_rows_are_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(window, "WINDOW_ROWS", 25)
-        monkeypatch.setattr("sentscore.jobs.BLOCK_ROWS", 25)
+        monkeypatch.setattr("sentscore.pipeline.BLOCK_ROWS", 25)
         seen: list[Progress] = []
         run(REVIEWS, tmp_path / "a.csv", scorers=[LengthScorer(), LengthScorer("gru")], on_progress=seen.append)
         assert all(progress.total == 60 for progress in seen)
@@ -354,7 +356,7 @@ class TestWindows:
                 outer = self
 
                 class Halves:
-                    tokens, tokens_done = 4, 0
+                    tokens, tokens_done, seconds = 4, 0, 0.5
 
                     def wait(self, timeout: float | None = None) -> bool:
                         self.tokens_done += 1
@@ -370,7 +372,7 @@ class TestWindows:
 
     def test_small_row_groups_are_scored_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
-        monkeypatch.setattr("sentscore.jobs.BLOCK_ROWS", 40)
+        monkeypatch.setattr("sentscore.pipeline.BLOCK_ROWS", 40)
         calls: list[int] = []
 
         class Counting(LengthScorer):
@@ -397,7 +399,7 @@ window.WINDOW_ROWS = 400
 
 class Scorer:
     name, device, precision = "lstm", "cpu", "fp32"
-    tokens = tokens_done = 1
+    tokens = tokens_done = seconds = 1
 
     def pool(self):
         return ThreadPoolExecutor(1)
@@ -495,5 +497,5 @@ def test_whole_files_become_one_table(tmp_path: Path) -> None:
 
 
 def test_a_summary_has_a_rate() -> None:
-    assert Summary("a", "b", rows=10, scored=8, models=(), seconds=2.0).rate == 4.0
-    assert Summary("a", "b", rows=0, scored=0, models=(), seconds=0.0).rate == 0.0
+    assert Summary("a", "b", rows=10, scored=8, models=(), seconds=2.0, stages=Stages()).rate == 4.0
+    assert Summary("a", "b", rows=0, scored=0, models=(), seconds=0.0, stages=Stages()).rate == 0.0

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from sentscore.jobs import ModelSummary, Progress, Summary
+from sentscore.jobs import ModelSummary, Summary
+from sentscore.pipeline import Progress, Stages
 from sentscore.progress import progress_bar, summary_line
 
 
@@ -38,7 +39,7 @@ def test_there_is_no_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_summary_is_one_line() -> None:
     models = (ModelSummary("lstm", "cpu", "int8", 500), ModelSummary("gru", "cuda", "fp32", 1))
-    summary = Summary("a.csv", "a.scored.csv", rows=1_010, scored=1_000, models=models, seconds=0.5)
+    summary = Summary("a.csv", "a.scored.csv", rows=1_010, scored=1_000, models=models, seconds=0.5, stages=Stages())
     assert summary_line(summary) == (
         "a.csv: 1,010 rows, 1,000 scored, 10 empty, 2,000 reviews/s, "
         "50.0 % positive (lstm in int8 on cpu), 0.1 % positive (gru in fp32 on cuda) -> a.scored.csv"
@@ -47,5 +48,5 @@ def test_the_summary_is_one_line() -> None:
 
 def test_the_summary_of_no_rows() -> None:
     models = (ModelSummary("lstm", "cpu", "fp32", 0),)
-    line = summary_line(Summary("a", "b", rows=0, scored=0, models=models, seconds=0.1))
+    line = summary_line(Summary("a", "b", rows=0, scored=0, models=models, seconds=0.1, stages=Stages()))
     assert line == "a: 0 rows, 0 scored, 0 empty, 0 reviews/s, none positive (lstm in fp32 on cpu) -> b"

@@ -1,10 +1,11 @@
-"""The command line: `sentscore file`, `text`, `models` and `doctor`, one module a command.
+"""The command line: `sentscore file`, `text`, `models`, `doctor` and `bench`, one module a command.
 
 Importing it, and `--help`, load neither Arrow, NumPy, spaCy nor ONNX Runtime: the commands do, once they run.
 """
 
 from __future__ import annotations
 
+from sentscore.cli.bench import bench_cli
 from sentscore.cli.doctor import doctor_cli
 from sentscore.cli.file import file_cli
 from sentscore.cli.guard import GuardedCommand
@@ -34,6 +35,7 @@ for _name, _command in (
     ("text", text_cli),
     ("models", models_cli),
     ("doctor", doctor_cli),
+    ("bench", bench_cli),
 ):
     app.command(_name, cls=GuardedCommand)(_command)
 

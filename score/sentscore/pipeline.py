@@ -1,0 +1,198 @@
+"""Scores an input's windows in a pipeline: while threads score a block of them, the next is read and encoded."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sentscore.sources.window import WINDOW_BYTES, Source, Window
+
+BLOCK_ROWS: Final = 8_192
+"""Rows that are sorted by length together."""
+
+_AHEAD: Final = 2  # blocks at work: the last batches of one leave no thread idle while the next is there
+_POLL_S: Final = 0.25  # between two looks at how far the scoring is
+
+
+class Pending(Protocol):
+    """Texts that are being scored, as `scorer.Scoring` is; `seconds` are those of all threads in the model."""
+
+    tokens: int
+    tokens_done: int
+    seconds: float
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for so many seconds at most; returns whether `result` would wait no longer."""
+
+    def result(self) -> npt.NDArray[np.float32]:
+        """Returns the probability that each text is positive [n]; NaN where there is nothing to score."""
+
+
+class TextScorer(Protocol):
+    """What a job needs of a model, as `scorer.Scorer` has it."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on: cpu or cuda."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: fp32 or int8."""
+
+    def pool(self) -> AbstractContextManager[Executor]:
+        """Threads to `submit` to."""
+
+    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Pending:
+        """Leaves texts to the pool's threads to score."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        name: the input.
+        rows: rows done.
+        total: how many there are; None where that is not known.
+        position: bytes of the input taken in.
+        size: how many bytes it has; None where that is not known.
+    """
+
+    name: str
+    rows: int
+    total: int | None
+    position: int
+    size: int | None
+
+
+@dataclass
+class Stages:
+    """Where a job's time went, in seconds.
+
+    Attributes:
+        read: of the main thread, reading and decoding the input.
+        encode: of the main thread, from texts to token ids.
+        wait: of the main thread, waiting for scores.
+        write: of the main thread, writing the output.
+        score: of all threads together, in the models.
+        tokens: that were scored, by all models together; equal texts of a block count once.
+    """
+
+    read: float = 0.0
+    encode: float = 0.0
+    wait: float = 0.0
+    write: float = 0.0
+    score: float = 0.0
+    tokens: int = 0
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Adds the block's time to a stage."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Windows that are being scored together."""
+
+    windows: list[Window]
+    pending: list[Pending]  # one a model
+
+    @property
+    def rows(self) -> int:
+        return sum(len(window.texts) for window in self.windows)
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        tokens = sum(pending.tokens for pending in self.pending)
+        return sum(pending.tokens_done for pending in self.pending) / tokens if tokens else 1.0
+
+
+def scored(
+    source: Source,
+    scorers: Sequence[TextScorer],
+    pool: Executor,
+    stages: Stages,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Iterator[tuple[list[Window], dict[str, npt.NDArray[np.float32]]]]:
+    """Yields the windows in order, some at a time, with each model's scores of their rows on end.
+
+    Args:
+        source: the input.
+        scorers: the models.
+        pool: threads that score.
+        stages: gets the time of all but the writing added.
+        on_progress: called a few times a second, and whenever a block is done.
+    """
+    in_flight: deque[_Block] = deque()
+    rows = position = 0  # of what was yielded
+
+    def report() -> None:
+        done, taken_in = float(rows), float(position)
+        for block in in_flight:
+            done += block.share * block.rows
+            taken_in += block.share * (block.windows[-1].position - taken_in)
+        if on_progress is not None:
+            on_progress(Progress(source.name, int(done), source.rows, int(taken_in), source.size))
+
+    def finish(block: _Block) -> tuple[list[Window], dict[str, npt.NDArray[np.float32]]]:
+        nonlocal rows, position
+        with stages.timed("wait"):
+            for pending in block.pending:
+                while on_progress is not None and not pending.wait(_POLL_S):
+                    report()
+            scores = {scorer.name: each.result() for scorer, each in zip(scorers, block.pending, strict=True)}
+        stages.score += sum(pending.seconds for pending in block.pending)
+        stages.tokens += sum(pending.tokens for pending in block.pending)
+        in_flight.popleft()
+        rows += block.rows
+        position = block.windows[-1].position
+        report()
+        return block.windows, scores
+
+    blocks = _blocks(source.windows)
+    while True:
+        with stages.timed("read"):
+            windows = next(blocks, None)
+        if windows is None:
+            break
+        with stages.timed("encode"):
+            texts = pa.chunked_array([window.texts for window in windows])
+            in_flight.append(_Block(windows, [scorer.submit(texts, pool) for scorer in scorers]))
+        if len(in_flight) == _AHEAD:
+            yield finish(in_flight[0])
+    while in_flight:
+        yield finish(in_flight[0])
+
+
+def _blocks(windows: Iterable[Window]) -> Iterator[list[Window]]:
+    """Collects windows, which may be as small as a file's row groups, into blocks."""
+    block: list[Window] = []
+    rows = size = 0
+    for window in windows:
+        if block and (rows + len(window.texts) > BLOCK_ROWS or size + window.rows.nbytes > WINDOW_BYTES):
+            yield block
+            block, rows, size = [], 0, 0
+        block.append(window)
+        rows += len(window.texts)
+        size += window.rows.nbytes
+    if block:
+        yield block
