@@ -152,3 +152,35 @@ def test_the_one_cycle_rises_and_falls() -> None:
     assert one_cycle(1.0, 0.25) == pytest.approx(0.0)
     assert one_cycle(0.1, 0.25) < one_cycle(0.2, 0.25)
     assert one_cycle(0.5, 0.25) > one_cycle(0.7, 0.25)
+
+
+def test_a_run_starts_from_the_best_weights_of_another(data, run_dir, tmp_path) -> None:
+    still = replace(CONFIG, start=str(run_dir), epochs=1, learning_rate=0.0)
+    history = train("lstm", still, data, tmp_path / "next", device=CPU)
+    assert history[0]["validation_loss"] == pytest.approx(
+        checkpoint.read_json(run_dir / "best.json")["metrics"]["validation"]["loss"], abs=1e-6
+    )
+    recipe = checkpoint.read_json(tmp_path / "next" / "best.json")["recipe"]
+    assert recipe["start"] == str(run_dir)
+    assert recipe["start_recipe"]["learning_rate"] == CONFIG.learning_rate
+    train("lstm", still, data, tmp_path / "next", device=CPU, resume=True)
+
+
+def test_a_run_to_start_from_must_fit(data, run_dir, tmp_path) -> None:
+    config = replace(CONFIG, start=str(run_dir))
+    with pytest.raises(UsageError, match="start from a model of the same architecture"):
+        train("gru", config, data, tmp_path / "gru", device=CPU)
+    other = replace(data.vocabulary, tokens=(*data.vocabulary.tokens[:-1], "new"))
+    with pytest.raises(UsageError, match="has another vocabulary"):
+        train("lstm", config, replace(data, vocabulary=other), tmp_path / "other", device=CPU)
+    with pytest.raises(InputError, match=r"best\.json: not a readable checkpoint"):
+        train("lstm", replace(CONFIG, start=str(tmp_path)), data, tmp_path / "none", device=CPU)
+
+
+def test_soft_labels_are_learned_from(data, run_dir, tmp_path) -> None:
+    soft = np.where(data.train.labels == 1, 0.9, 0.1).astype(np.float32)
+    softened = replace(data, train=LabelledTexts(data.train.encoded, soft))
+    history = train("lstm", CONFIG, softened, tmp_path, device=CPU)
+    hard = json.loads((run_dir / "history.json").read_text())
+    assert history[-1]["validation_accuracy"] >= hard[-1]["validation_accuracy"] - 0.05
+    assert min(entry["train_loss"] for entry in history) > 0.32  # the entropy of 0.9 is 0.325 nats

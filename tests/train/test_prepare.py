@@ -89,3 +89,24 @@ def test_every_step_reports_how_far_it_is(source, tmp_path) -> None:
     phases = [report.phase for report in reports]
     assert phases[:2] == ["reading the reviews", "building the vocabulary"]
     assert Progress("encoding the reviews", 20, 20) in reports
+
+
+def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
+    source, tmp_path, tiny_artifact, monkeypatch
+) -> None:
+    config = replace(CONFIG, teachers=(str(tiny_artifact),))
+    data = prepare(config, source, tmp_path, allow_partial=True)
+    plain = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    assert len(data.train) == len(plain.train) + 4
+    assert data.train.labels.dtype == np.float32
+    assert data.train.labels[:12].tolist() == plain.train.labels.tolist()
+    assert np.array_equal(data.train.encoded.ids[: len(plain.train.encoded.ids)], plain.train.encoded.ids)
+    assert len(set(data.train.labels[12:].tolist()) - {0.0, 1.0}) > 0
+    assert data.validation.labels.tolist() == plain.validation.labels.tolist()
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("made twice")
+
+    monkeypatch.setattr(module, "soft_labels", fail)
+    again = prepare(config, source, tmp_path, allow_partial=True)
+    assert np.array_equal(again.train.labels, data.train.labels)

@@ -20,7 +20,7 @@ class Batch:
     Attributes:
         token_ids: int64 [B, T].
         lengths: int64 [B].
-        labels: float32 [B], 0 or 1.
+        labels: float32 [B], from 0 to 1.
     """
 
     token_ids: Tensor
@@ -34,10 +34,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Encoded reviews with labels, int8 [n] of 0 (negative) and 1 (positive)."""
+    """Encoded reviews with labels [n]: int8, 0 (negative) and 1 (positive), or float32, the probability of 1."""
 
     encoded: EncodedTexts
-    labels: npt.NDArray[np.int8]
+    labels: npt.NDArray[np.int8] | npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -55,6 +55,20 @@ ResumeOption = Annotated[bool, typer.Option("--resume", help="Carry on from the 
 EpochsOption = Annotated[
     int | None, typer.Option("--epochs", min=1, help="Passes over the reviews.  [default: by preset]")
 ]
+RateOption = Annotated[
+    float | None, typer.Option("--learning-rate", min=0.0, help="The schedule's highest; preset default only.")
+]
+StartOption = Annotated[
+    Path | None,
+    typer.Option("--start", help="A finished run whose best weights this one begins with; preset default only."),
+]
+TeacherOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher",
+        help="A model to learn the unlabelled reviews from, beside a linear one; may be repeated; preset default only.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of split, weights, order and dropout.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 PrecisionOption = Annotated[
@@ -89,6 +103,9 @@ def _train(
     allow_partial: bool,
     resume: bool,
     epochs: int | None,
+    learning_rate: float | None,
+    start: Path | None,
+    teacher: list[str] | None,
     seed: int,
     device: str,
     precision: PrecisionChoice | None,
@@ -96,8 +113,8 @@ def _train(
     checkpoint_every: float,
     stop_after: float | None,
 ) -> None:
-    require("torch", "torchtext", "safetensors", "gensim", "matplotlib", extra="train")
-    from sentscore_train.config import TrainConfig
+    require("torch", "torchtext", "safetensors", "gensim", "sklearn", "matplotlib", extra="train")
+    from sentscore_train.config import FURTHER_EPOCHS, FURTHER_LEARNING_RATE, TrainConfig
     from sentscore_train.console import epoch_line, progress_bars
     from sentscore_train.loop import pick_device, train
     from sentscore_train.notebook import NotebookConfig, run_notebook
@@ -135,7 +152,14 @@ def _train(
             history, finished = result.history, result.finished
         else:
             config = TrainConfig(seed=seed, threads=threads, checkpoint_every_s=checkpoint_every)
-            config = replace(config, epochs=epochs or config.epochs, vectors=replace(config.vectors, seed=seed))
+            config = replace(config, vectors=replace(config.vectors, seed=seed), teachers=tuple(teacher or ()))
+            if start is not None:
+                config = replace(config, start=str(start), epochs=FURTHER_EPOCHS, learning_rate=FURTHER_LEARNING_RATE)
+            config = replace(
+                config,
+                epochs=epochs or config.epochs,
+                learning_rate=learning_rate or config.learning_rate,
+            )
             if precision is not None:
                 config = replace(config, precision=precision.value)
             data = prepare(config, imdb, data_dir, allow_partial=allow_partial, report=report)
@@ -160,6 +184,9 @@ def _command(kind: Kind) -> None:
         allow_partial: PartialOption = False,
         resume: ResumeOption = False,
         epochs: EpochsOption = None,
+        learning_rate: RateOption = None,
+        start: StartOption = None,
+        teacher: TeacherOption = None,
         seed: SeedOption = 1234,
         device: DeviceOption = "auto",
         precision: PrecisionOption = None,
@@ -178,6 +205,9 @@ def _command(kind: Kind) -> None:
             allow_partial=allow_partial,
             resume=resume,
             epochs=epochs,
+            learning_rate=learning_rate,
+            start=start,
+            teacher=teacher,
             seed=seed,
             device=device,
             precision=precision,

@@ -11,6 +11,12 @@ from sentscore_train.vectors import SkipGramConfig
 Kind = Literal["lstm", "gru"]
 Precision = Literal["auto", "fp32", "bf16"]
 
+FURTHER_EPOCHS = 1
+"""Of a run that begins with another's weights: once over all the reviews."""
+
+FURTHER_LEARNING_RATE = 1e-3
+"""Of the same: half of a new run's, so that what is known is not lost."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -24,7 +30,7 @@ class TrainConfig:
             the gradient of both reaches any token in one step.
         dropout: 0.5 as in the notebook; 9 % of words replaced keeps the model from leaning on single names.
         vectors: skip-gram vectors of the reviews themselves know the domain's words better than general ones.
-        epochs: validation accuracy stands still after four.
+        epochs: the GRU and the LSTM were both best on validation in their fourth.
         patience: epochs without a better validation accuracy before training ends early.
         batch_size: reviews a step.
         learning_rate: the highest of the one-cycle schedule (Smith and Topin 2018).
@@ -35,6 +41,9 @@ class TrainConfig:
         max_tokens: longer reviews keep their head and tail in training; opinions stand at both ends.
         bucket_batches: batches sorted by length together: little padding, and the order stays random.
         validation_share: of the movies of the training reviews.
+        start: the folder of a finished run whose best weights this one begins with; empty to begin anew.
+        teachers: exported models; if there are any, the unlabelled reviews are learned from too, by the mean opinion
+            of these models and a linear one.
         seed: of the split, the vectors, the weights, the order and dropout.
         precision: bf16 autocast where the device computes it fast (`auto`), weights always in float32.
         threads: of torch on the CPU; None leaves torch's own choice. A resumed run must use the same.
@@ -57,6 +66,8 @@ class TrainConfig:
     max_tokens: int = 400
     bucket_batches: int = 50
     validation_share: float = 0.1
+    start: str = ""
+    teachers: tuple[str, ...] = ()
     seed: int = 1234
     precision: Precision = "auto"
     threads: int | None = None

@@ -24,7 +24,7 @@ from torch import nn
 
 from sentscore.batching import batches_by_length
 from sentscore.encoder import head_and_tail
-from sentscore.errors import DeviceError
+from sentscore.errors import DeviceError, UsageError
 from sentscore.vocabulary import Vocabulary
 from sentscore_train import checkpoint
 from sentscore_train.batches import LabelledTexts, training_order
@@ -88,22 +88,20 @@ def train(
     `validation_accuracy`, `temperature` and `seconds`; losses in nats, accuracies as shares.
 
     Raises:
-        UsageError: the run folder holds another run and `resume` is not given, or was made by other settings.
+        UsageError: the run folder holds another run and `resume` is not given, or was made by other settings; or the
+            run to start from is of another architecture or vocabulary.
         InputError: a checkpoint cannot be read.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    vocab_size, embedding_dim = data.vectors.shape
-    architecture = Architecture(kind, vocab_size, embedding_dim, config.hidden_size, config.num_layers, config.pooling)
-    model = SentimentClassifier(architecture, config.dropout, unk_id=data.vocabulary.unk_id)
-    with torch.no_grad():
-        model.embedding.weight.copy_(torch.from_numpy(data.vectors))
-    model.to(device)
+    model = _new_model(kind, config, data).to(device)
     averaged = copy.deepcopy(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     recipe = {"kind": kind, **asdict(config), "precision": resolve_precision(config.precision, device)}
+    if config.start:
+        recipe["start_recipe"] = checkpoint.read_json(Path(config.start) / "best.json")["recipe"]
     state = _restore(run_dir, resume, recipe, model, averaged, optimizer)
     checkpoint.write_text(run_dir / "vocab.json", data.vocabulary.to_json())
     checkpoint.write_validation(run_dir, data.validation)
@@ -158,6 +156,25 @@ def train(
     return state.history
 
 
+def _new_model(kind: Kind, config: TrainConfig, data: TrainingData) -> SentimentClassifier:
+    """A model with random weights on top of the word vectors, or with the best weights of the run to start from."""
+    vocab_size, embedding_dim = data.vectors.shape
+    architecture = Architecture(kind, vocab_size, embedding_dim, config.hidden_size, config.num_layers, config.pooling)
+    model = SentimentClassifier(architecture, config.dropout, unk_id=data.vocabulary.unk_id)
+    if not config.start:
+        with torch.no_grad():
+            model.embedding.weight.copy_(torch.from_numpy(data.vectors))
+        return model
+    run_dir = Path(config.start)
+    content = checkpoint.read_json(run_dir / "best.json")
+    if Architecture.from_dict(content["architecture"]) != architecture:
+        raise UsageError(f"{run_dir}: holds a {content['architecture']}: start from a model of the same architecture")
+    if Vocabulary.from_json((run_dir / "vocab.json").read_text(encoding="utf-8")).tokens != data.vocabulary.tokens:
+        raise UsageError(f"{run_dir}: has another vocabulary: start from a run on the same reviews")
+    load_tensors(model, checkpoint.read_tensors(run_dir / "best.safetensors"))
+    return model
+
+
 def _finish_epoch(
     run_dir: Path,
     recipe: dict[str, Any],
@@ -176,7 +193,7 @@ def _finish_epoch(
         precision=recipe["precision"],
         report=report,
     )
-    labels = data.validation.labels
+    labels = data.validation.labels.astype(np.int8)
     accuracy = float(((logits > 0) == (labels == 1)).mean())
     metrics = {"accuracy": accuracy, "loss": log_loss(logits, labels)}
     temperature = fit_temperature(logits, labels)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from sentscore.artifact import load_artifact
 from sentscore.encoder import EncodedTexts, Encoder
 from sentscore.tokenizer import spacy_version
 from sentscore.vocabulary import Vocabulary
@@ -22,8 +23,10 @@ from sentscore_train.config import TrainConfig
 from sentscore_train.download import new_file
 from sentscore_train.imdb import load_imdb
 from sentscore_train.loop import TrainingData
+from sentscore_train.nbsvm import NbSvmConfig
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.splits import movie_split
+from sentscore_train.teacher import soft_labels
 from sentscore_train.vectors import skip_gram
 from sentscore_train.vocabulary import build_vocabulary
 
@@ -56,6 +59,7 @@ def prepare(
     Raises:
         InputError: the data is missing or damaged.
         OutputError: the data folder cannot be written.
+        ArtifactError: a teacher is missing or damaged.
     """
     report(Progress("reading the reviews", 0, 1))
     imdb = load_imdb(imdb_source, data_dir=data_dir, allow_partial=allow_partial, report=report)
@@ -90,13 +94,43 @@ def prepare(
             )
         },
     )
+    vectors = stored["vectors"]
     labels = imdb.train.labels
     train, validation = movie_split(imdb.train.movies, labels, share=config.validation_share, seed=config.seed)
+    to_learn = LabelledTexts(encoded.take(train), labels[train])
+    to_choose = LabelledTexts(encoded.take(validation), labels[validation])
+    if config.teachers:
+        artifacts = [load_artifact(teacher) for teacher in config.teachers]
+        unlabelled = np.arange(len(imdb.train), len(texts))
+        soft = cache.get(
+            "soft_labels",
+            {
+                **facts,
+                "teachers": [artifact.manifest_sha256 for artifact in artifacts],
+                "linear": asdict(NbSvmConfig()),
+                "train": _digest([imdb.train.texts[row] for row in train]),
+            },
+            lambda: {
+                "probabilities": soft_labels(
+                    artifacts,
+                    train=to_learn,
+                    validation=to_choose,
+                    texts=imdb.unsup.texts,
+                    encoded=encoded.take(unlabelled),
+                    vocab_size=len(vocabulary),
+                    report=report,
+                )
+            },
+        )["probabilities"]
+        to_learn = LabelledTexts(
+            encoded.take(np.concatenate((train, unlabelled))),
+            np.concatenate((labels[train].astype(np.float32), soft)),
+        )
     return TrainingData(
         vocabulary=vocabulary,
-        train=LabelledTexts(encoded.take(train), labels[train]),
-        validation=LabelledTexts(encoded.take(validation), labels[validation]),
-        vectors=stored["vectors"],
+        train=to_learn,
+        validation=to_choose,
+        vectors=vectors,
         facts={
             "name": "IMDB",
             "train": len(train),
