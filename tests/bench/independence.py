@@ -1,6 +1,6 @@
 """Shows that a review's score is the same bit for bit alone, shuffled and in batches of 2 to 64, on the CPU.
 
-    python tests/bench/independence.py REVIEWS.parquet [--model lstm] [--longest 500] [--shortest 2000]
+    python tests/bench/independence.py REVIEWS.parquet [--model lstm] [--precision fp32] [--longest 500] [--shortest 2000]
 
 Takes the longest and the shortest reviews of a column `text`. Exits with 1 when a single bit differs.
 """
@@ -36,6 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reviews", type=Path)
     parser.add_argument("--model", default="lstm")
+    parser.add_argument("--precision", choices=["fp32", "int8"], default="fp32")
     parser.add_argument("--longest", type=int, default=500)
     parser.add_argument("--shortest", type=int, default=2_000)
     args = parser.parse_args()
@@ -46,11 +47,11 @@ def main() -> None:
     by_length = np.argsort(encoded.lengths, kind="stable")
     by_length = by_length[encoded.lengths[by_length] > 0]
     groups = {"longest": by_length[-args.longest :], "shortest": by_length[: args.shortest]}
-    session = Session(artifact, device="cpu")
-    scorer = Scorer(artifact, device="cpu")
+    session = Session(artifact, device="cpu", precision=args.precision)
+    scorer = Scorer(artifact, device="cpu", precision=args.precision)
     random = np.random.default_rng(1234)
     differ = 0
-    print(f"| {artifact.name}: reviews | tokens | how | differing bits of scores |\n|---|---|---|---|", flush=True)
+    print(f"| {artifact.name} in {args.precision}: reviews | tokens | how | differing bits of scores |\n|---|---|---|---|", flush=True)
     for name, rows in groups.items():
         texts = encoded.take(rows)
         span = f"{texts.lengths.min():,} to {texts.lengths.max():,}"
