@@ -1,6 +1,6 @@
 """Shows that a review's score is the same bit for bit alone, shuffled and in batches of 2 to 64, on the CPU.
 
-    python tests/bench/independence.py REVIEWS.parquet [--model lstm] [--precision fp32] [--longest 500] [--shortest 2000]
+    python tests/bench/independence.py REVIEWS.parquet [--model lstm] [--precision fp32] [--longest 500]
 
 Takes the longest and the shortest reviews of a column `text`. Exits with 1 when a single bit differs.
 """
@@ -51,7 +51,8 @@ def main() -> None:
     scorer = Scorer(artifact, device="cpu", precision=args.precision)
     random = np.random.default_rng(1234)
     differ = 0
-    print(f"| {artifact.name} in {args.precision}: reviews | tokens | how | differing bits of scores |\n|---|---|---|---|", flush=True)
+    title = f"{artifact.name} in {args.precision}: reviews"
+    print(f"| {title} | tokens | how | differing bits of scores |\n|---|---|---|---|", flush=True)
     for name, rows in groups.items():
         texts = encoded.take(rows)
         span = f"{texts.lengths.min():,} to {texts.lengths.max():,}"
