@@ -93,13 +93,19 @@ def vader(setting: Setting) -> Rival:
     )
 
 
-def sessions(setting: Setting) -> Rival:
-    """ONNX Runtime alone: what is left of sentscore's time when texts and files cost nothing."""
+def sessions(setting: Setting, label: str = "sentscore, ONNX Runtime sessions alone", **options: Any) -> Rival:
+    """ONNX Runtime alone: what is left of sentscore's time when texts and files cost nothing.
+
+    Args:
+        setting: what all rivals share.
+        label: of the table's row.
+        options: further ones of `Session`.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     from sentscore.session import Session
 
-    session = Session(setting.artifact, device="cpu")
+    session = Session(setting.artifact, device="cpu", **options)
     encoded = setting.reviews.encoded
 
     def start(rows: Rows, batch_tokens: int) -> Callable[[], list[npt.NDArray[np.float32]]]:
@@ -118,7 +124,7 @@ def sessions(setting: Setting) -> Rival:
     trial = setting.trial_rows(setting.trial, group=min(setting.trial, 64))
     best = min(budgets, key=lambda tokens: fastest_seconds(start(trial, tokens)))
     return Rival(
-        label=f"sentscore, ONNX Runtime sessions alone, batches of {best:,} tokens",
+        label=f"{label}, batches of {best:,} tokens",
         takes="padded token ids",
         threads=setting.threads,
         start=lambda rows: start(rows, best),

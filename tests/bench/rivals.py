@@ -145,6 +145,8 @@ def prepare(args: argparse.Namespace, folder: Path) -> Setting:
     """Loads the model and the reviews; those without a token are left out."""
     artifact = load_artifact(args.model)
     columns = [name for name in ("text", "label") if name in pq.read_schema(args.reviews).names]
+    if "text" not in columns:
+        raise SystemExit(f"{args.reviews}: no column text: rename the one that holds the reviews")
     table = pq.read_table(args.reviews, columns=columns)
     encoded = Encoder(Vocabulary.from_json(artifact.vocabulary)).encode(table["text"])
     rows = np.flatnonzero(encoded.lengths)

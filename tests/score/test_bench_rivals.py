@@ -121,3 +121,10 @@ def test_a_wrong_option_or_a_missing_package_is_named(monkeypatch, capsys, optio
         run(monkeypatch, "reviews.parquet", *options)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_table_without_reviews_is_named(monkeypatch, tmp_path, tiny_artifact) -> None:
+    path = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"body": ["good film"]}), path)
+    with pytest.raises(SystemExit, match=r"other\.parquet: no column text"):
+        run(monkeypatch, path, "--model", tiny_artifact, "--only", "scorer")
