@@ -21,7 +21,7 @@ from sentscore.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from torch import nn
 
-_WORDPIECE_REVIEWS: Final = 5_000  # of IMDB give BERT's 30,522 pieces and, as BERT's own do, 1.3 pieces a word
+_WORDPIECE_REVIEWS: Final = 5_000  # of IMDB give 30,522 pieces, as many as BERT has, and 1.3 pieces a word
 _NOTEBOOK_WORDS: Final = 25_002
 _PAD_ID: Final = 0  # behind a review's end, where the model does not look
 
