@@ -1,0 +1,203 @@
+"""What a user would run on a table of reviews: sentscore, and what else there is. Each is a `Rival` to be timed.
+
+Libraries are imported where they are used, so that leaving a rival out needs none of its packages.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from _measure import Rows
+from _networks import distilbert, notebook, torch_batches
+from _rival import Labels, Rival, Setting, fastest_seconds, listed
+from sentscore import Scorer
+from sentscore.batching import batches_by_length, padded
+
+_PAD_ID: Final = 0  # behind a review's end, where the graph does not look
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A rival that can be asked for.
+
+    Attributes:
+        load: loads and fits whatever it needs, outside all timing.
+        packages: import name -> name to install, of what it needs beside sentscore's core.
+        needs_train: whether it is fitted on labelled reviews.
+    """
+
+    load: Callable[[Setting], Rival]
+    packages: dict[str, str]
+    needs_train: bool = False
+
+
+def tfidf(setting: Setting) -> Rival:
+    """TF-IDF of words and pairs of words, and logistic regression."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    table = pq.read_table(setting.train, columns=["text", "label"])
+    texts, labels = table["text"].to_pylist(), table["label"].to_numpy()
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
+    model = make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=1_000))
+    started = time.perf_counter()
+    model.fit(texts, labels)
+    seconds = time.perf_counter() - started
+
+    def start(rows: Rows) -> Callable[[], npt.NDArray[np.float64]]:
+        chosen = setting.reviews.take(rows)
+        return lambda: model.predict_proba(chosen)[:, 1]
+
+    return Rival(
+        label="scikit-learn, TF-IDF of 1 and 2 words + logistic regression",
+        takes="texts",
+        threads=1,
+        start=start,
+        positive=_above_half,
+        notes=(
+            f"fitted on {len(texts):,} reviews in {seconds:.1f} s, {len(vectorizer.vocabulary_):,} features; "
+            "sublinear_tf, min_df=2, C=10",
+        ),
+    )
+
+
+def vader(setting: Setting) -> Rival:
+    """VADER's lexicon and rules."""
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    analyzer = SentimentIntensityAnalyzer()
+
+    def start(rows: Rows) -> Callable[[], list[float]]:
+        texts = setting.reviews.take(rows)
+        return lambda: [analyzer.polarity_scores(text)["compound"] for text in texts]
+
+    return Rival(
+        label="VADER, lexicon and rules",
+        takes="texts",
+        threads=1,
+        start=start,
+        positive=lambda compounds: np.array(compounds) >= 0.0,
+        notes=("positive from a compound of 0, since the reviews are of two classes",),
+    )
+
+
+def sessions(setting: Setting, label: str = "sentscore, ONNX Runtime sessions alone", **options: Any) -> Rival:
+    """ONNX Runtime alone: what is left of sentscore's time when texts and files cost nothing.
+
+    Args:
+        setting: what all rivals share.
+        label: of the table's row.
+        options: further ones of `Session`.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from sentscore.session import Session
+
+    session = Session(setting.artifact, device="cpu", **options)
+    encoded = setting.reviews.encoded
+
+    def start(rows: Rows, batch_tokens: int) -> Callable[[], list[npt.NDArray[np.float32]]]:
+        lengths = encoded.lengths[rows]
+        batches = [
+            padded(encoded, rows[batch], _PAD_ID) for batch in batches_by_length(lengths, batch_tokens=batch_tokens)
+        ]
+
+        def go() -> list[npt.NDArray[np.float32]]:
+            with ThreadPoolExecutor(setting.threads) as pool:
+                return list(pool.map(lambda batch: session.run(*batch)[1], batches))
+
+        return go
+
+    budgets = (1_024, 2_048, 4_096, 8_192)
+    trial = setting.trial_rows(setting.trial, group=min(setting.trial, 64))
+    best = min(budgets, key=lambda tokens: fastest_seconds(start(trial, tokens)))
+    return Rival(
+        label=f"{label}, batches of {best:,} tokens",
+        takes="padded token ids",
+        threads=setting.threads,
+        start=lambda rows: start(rows, best),
+        notes=(f"an upper bound; fastest of {listed(budgets)} tokens a batch, padding included",),
+    )
+
+
+def scorer(setting: Setting, label: str = "sentscore, Scorer.score", **options: Any) -> Rival:
+    """The Python interface.
+
+    Args:
+        setting: what all rivals share.
+        label: of the table's row.
+        options: further ones of `Scorer.load`.
+    """
+
+    def start(rows: Rows) -> Callable[[], npt.NDArray[np.float32]]:
+        texts = setting.reviews.take(rows)
+        # A new one each time: it remembers the words that it has seen, and these reviews may come again.
+        fresh = Scorer.load(setting.model, device="cpu", threads=setting.threads, **options)
+        return lambda: fresh.score(texts)
+
+    return Rival(label=label, takes="texts", threads=setting.threads, start=start, positive=_above_half)
+
+
+def command(setting: Setting, label: str = "`sentscore file`, the whole process", **options: str) -> Rival:
+    """The command line, from the process's start to the closed Parquet file.
+
+    Args:
+        setting: what all rivals share.
+        label: of the table's row.
+        options: further ones of `sentscore file`: `precision="int8"` becomes `--precision int8`.
+    """
+    source, target = setting.folder / "reviews.parquet", setting.folder / "scored.parquet"
+    arguments = [sys.executable, "-m", "sentscore", "file", str(source), "--output", str(target)]
+    arguments += ["--model", setting.model, "--device", "cpu"]
+    arguments += [word for name, value in options.items() for word in (f"--{name}", value)]
+
+    def go() -> Path:
+        done = subprocess.run(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(arguments)}: exit code {done.returncode}: {done.stderr.strip()}")
+        return target
+
+    def start(rows: Rows) -> Callable[[], Path]:
+        target.unlink(missing_ok=True)
+        pq.write_table(pa.table({"text": setting.reviews.take(rows)}), source)
+        return go
+
+    return Rival(
+        label=label,
+        takes="a Parquet file",
+        threads=setting.threads,
+        start=start,
+        positive=lambda path: _above_half(pq.read_table(path, columns=["score"])["score"].to_numpy()),
+        notes=("starting Python, loading and verifying the model and closing the file are in its time",),
+    )
+
+
+def _above_half(scores: npt.NDArray[Any]) -> Labels:
+    return np.asarray(scores >= 0.5)
+
+
+_TORCH: Final = {"torch": "torch"}
+_TRAIN: Final = {**_TORCH, "safetensors": "safetensors"}
+ENTRIES: Final[dict[str, Entry]] = {
+    "notebook": Entry(notebook, _TRAIN),
+    "torch": Entry(torch_batches, _TRAIN),
+    "distilbert": Entry(distilbert, {**_TORCH, "transformers": "transformers", "tokenizers": "tokenizers"}),
+    "tfidf": Entry(tfidf, {"sklearn": "scikit-learn"}, needs_train=True),
+    "vader": Entry(vader, {"vaderSentiment": "vaderSentiment"}),
+    "sessions": Entry(sessions, {}),
+    "scorer": Entry(scorer, {}),
+    "file": Entry(command, {}),
+}
+"""All rivals. Another setting of sentscore is a line: `Entry(partial(command, label=…, precision="int8"), {})`."""
