@@ -1,4 +1,4 @@
-"""Turns texts into token ids: Arrow splits them into chunks, each distinct chunk is looked up once."""
+"""Turns texts into token ids: splits them into chunks and looks the chunks up in a table of those seen before."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sentscore.table import ChunkTable
 from sentscore.text import as_text_array, normalize, split_chunks
 from sentscore.tokenizer import tokenize_chunks
 from sentscore.vocabulary import Vocabulary
@@ -18,9 +19,11 @@ from sentscore.vocabulary import Vocabulary
 MAX_TOKENS: Final = 8_192
 """A longer text is scored by its first and last so many halves: reviews of IMDB have 2,850 tokens at most."""
 
-_TABLE_BYTES: Final = 64 << 20  # what the table of known chunks may hold before it starts afresh
-_ENTRY_BYTES: Final = 150  # what CPython needs for a short string, its key and its index, beside the text
-_WINDOW_BYTES: Final = 16 << 20  # of text encoded in one go; bounds the Arrow temporaries
+_TABLE_BYTES: Final = 64 << 20
+"""What the table of known chunks may hold before it starts afresh: a million chunks, those of 200,000 reviews. While
+its arrays grow it holds up to twice that."""
+
+_WINDOW_BYTES: Final = 1 << 20  # of text encoded in one go: its temporaries stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,7 @@ class Encoder:
         self.vocabulary = vocabulary
         self.max_tokens = max_tokens
         self._id_of = {token: index for index, token in enumerate(vocabulary.tokens)}
-        self._row_of: dict[str, int]
-        self._starts: npt.NDArray[np.int64]
-        self._counts: npt.NDArray[np.int64]
-        self._ids: npt.NDArray[np.int32]
-        self._bytes: int
-        self._reset()
+        self._table = ChunkTable(self._ids_of_chunks)
 
     def encode(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> EncodedTexts:
         """Token ids of the texts [n].
@@ -92,44 +90,20 @@ class Encoder:
         return encoded if self.max_tokens is None else head_and_tail(encoded, self.max_tokens)
 
     def _encode(self, texts: pa.Array) -> EncodedTexts:
-        chunks, starts = split_chunks(normalize(texts, lowercase=self.vocabulary.lowercase))
-        distinct = chunks.dictionary_encode()
-        rows = self._rows(distinct.dictionary.to_pylist())
-        rows_of_chunks = rows[distinct.indices.to_numpy(zero_copy_only=False)]  # [c]
-        counts = self._counts[rows_of_chunks]
-        ends = np.cumsum(counts)
-        total = int(ends[-1]) if len(ends) else 0
-        # Each chunk's ids lie on end in the table: its first place, then one further each.
-        places = np.repeat(self._starts[rows_of_chunks] - (ends - counts), counts) + np.arange(total)
-        chunk_offsets = np.concatenate(([0], ends))
-        encoded = EncodedTexts(self._ids[places], chunk_offsets[starts.to_numpy()])
-        if self._bytes > _TABLE_BYTES:
-            self._reset()
-        return encoded
+        chunks = split_chunks(normalize(texts, lowercase=self.vocabulary.lowercase))
+        ids, offsets = self._table.ids(chunks)
+        if self._table.nbytes > _TABLE_BYTES:
+            self._table.clear()
+        return EncodedTexts(ids, offsets[chunks.offsets])
 
-    def _rows(self, chunks: list[str]) -> npt.NDArray[np.int64]:
-        """The table's row of each chunk, int64 [len(chunks)]; chunks that it lacks are tokenised and added."""
-        known = self._row_of
-        unseen = [chunk for chunk in chunks if chunk not in known]
-        if unseen:
-            look_up, unk = self._id_of.get, self.vocabulary.unk_id
-            tokens = tokenize_chunks(unseen)
-            first = len(known)
-            known.update((chunk, first + offset) for offset, chunk in enumerate(unseen))
-            counts = np.array([len(of_chunk) for of_chunk in tokens], np.int64)
-            ids = np.array([look_up(token, unk) for of_chunk in tokens for token in of_chunk], np.int32)
-            self._starts = np.concatenate((self._starts, len(self._ids) + np.cumsum(counts) - counts))
-            self._counts = np.concatenate((self._counts, counts))
-            self._ids = np.concatenate((self._ids, ids))
-            self._bytes += sum(map(len, unseen)) + _ENTRY_BYTES * len(unseen) + ids.nbytes
-        return np.fromiter((known[chunk] for chunk in chunks), np.int64, len(chunks))
-
-    def _reset(self) -> None:
-        self._row_of = {}
-        self._starts = np.zeros(0, np.int64)
-        self._counts = np.zeros(0, np.int64)
-        self._ids = np.zeros(0, np.int32)
-        self._bytes = 0
+    def _ids_of_chunks(self, chunks: Sequence[str]) -> tuple[list[int], list[int]]:
+        look_up, unk = self._id_of.get, self.vocabulary.unk_id
+        ids: list[int] = []
+        counts: list[int] = []
+        for tokens in tokenize_chunks(chunks):
+            ids += [look_up(token, unk) for token in tokens]
+            counts.append(len(tokens))
+        return ids, counts
 
 
 def head_and_tail(encoded: EncodedTexts, max_tokens: int) -> EncodedTexts:

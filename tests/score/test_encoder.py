@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from sentscore import encoder as encoder_module
 from sentscore.encoder import EncodedTexts, Encoder, head_and_tail
 from sentscore.text import as_text_array, normalize, split_chunks
-from sentscore.tokenizer import MAX_CHUNK_CHARACTERS, tokenize_chunks
 from sentscore.vocabulary import Vocabulary
 
 TOKENS = ("<unk>", "<pad>", "a", "great", "film", ".", "do", "n't", "!", "(", ")", "it", "'s")
@@ -25,10 +24,10 @@ def reference_tokenizer() -> spacy.language.Language:
     return spacy.blank("en")
 
 
-def reference_tokens(text: str) -> list[str]:
+def reference_tokens(text: str, *, lowercase: bool = True) -> list[str]:
     """spaCy on each chunk by itself."""
-    chunks, _ = split_chunks(normalize(as_text_array([text]), lowercase=True))
-    return [token.text for chunk in chunks.to_pylist() for token in reference_tokenizer().tokenizer(chunk)]
+    chunks = split_chunks(normalize(as_text_array([text]), lowercase=lowercase)).strings().to_pylist()
+    return [token.text for chunk in chunks for token in reference_tokenizer().tokenizer(chunk)]
 
 
 @pytest.fixture
@@ -44,19 +43,12 @@ def test_ids_of_a_text(encoder) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(TEXTS, max_size=6))
-def test_ids_are_those_of_spacy_on_each_chunk(texts) -> None:
-    id_of = {token: index for index, token in enumerate(TOKENS)}
-    encoded = Encoder(Vocabulary(TOKENS, lowercase=True)).encode(texts)
-    expected = [[id_of.get(token, 0) for token in reference_tokens(text)] for text in texts]
-    assert [encoded[index].tolist() for index in range(len(texts))] == expected
-
-
-@settings(deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), max_size=20), max_size=8))
-def test_joined_chunks_have_the_tokens_of_single_ones(chunks) -> None:
-    expected = [[token.text for token in reference_tokenizer().tokenizer(chunk)] for chunk in chunks]
-    assert tokenize_chunks(chunks) == expected
+@given(st.lists(TEXTS, max_size=6), st.booleans())
+def test_ids_are_those_of_spacy_on_each_chunk(texts, lowercase) -> None:
+    expected = [reference_tokens(text, lowercase=lowercase) for text in texts]
+    tokens = tuple(dict.fromkeys((*TOKENS, *(token for of_text in expected for token in of_text))))
+    encoded = Encoder(Vocabulary(tokens, lowercase=lowercase)).encode(texts)
+    assert [[tokens[index] for index in encoded[place]] for place in range(len(texts))] == expected
 
 
 def test_what_was_encoded_before_changes_nothing(encoder, monkeypatch) -> None:
@@ -68,7 +60,31 @@ def test_what_was_encoded_before_changes_nothing(encoder, monkeypatch) -> None:
     forgetful = Encoder(encoder.vocabulary)
     for _ in range(2):
         assert forgetful.encode(texts).ids.tolist() == first.ids.tolist()
-    assert len(forgetful._row_of) == 0
+    assert len(forgetful._table) == 1  # the empty chunk
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(TEXTS, max_size=4), max_size=4), st.sampled_from([0, 300_000, 1 << 26]))
+def test_ids_do_not_depend_on_history(calls, table_bytes) -> None:
+    vocabulary = Vocabulary(TOKENS, lowercase=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder_module, "_TABLE_BYTES", table_bytes)
+        encoder = Encoder(vocabulary)
+        for texts in calls:
+            fresh = Encoder(vocabulary).encode(texts)
+            encoded = encoder.encode(texts)
+            assert encoded.ids.tolist() == fresh.ids.tolist()
+            assert encoded.offsets.tolist() == fresh.offsets.tolist()
+
+
+def test_the_table_is_bounded(encoder, monkeypatch) -> None:
+    monkeypatch.setattr(encoder_module, "_TABLE_BYTES", 1 << 20)
+    held = []
+    for call in range(8):
+        encoder.encode([f"x{call}y{number} {'z' * 20}{call}{number}" for number in range(1_500)])
+        held.append(encoder._table.nbytes)
+    assert max(held) <= 1 << 20
+    assert sorted(held) != held  # it has started afresh at least once
 
 
 def test_windows_change_nothing(encoder, monkeypatch) -> None:
@@ -101,9 +117,3 @@ def test_take_gives_rows_in_the_order_asked_for() -> None:
     encoded = EncodedTexts(np.arange(6, dtype=np.int32), np.array([0, 2, 2, 6]))
     taken = encoded.take(np.array([2, 1, 0, 2]))
     assert [taken[index].tolist() for index in range(4)] == [[2, 3, 4, 5], [], [0, 1], [2, 3, 4, 5]]
-
-
-def test_a_huge_chunk_is_cut_into_pieces() -> None:
-    punctuation = "(" * (5 * MAX_CHUNK_CHARACTERS)
-    assert tokenize_chunks(["a", punctuation, "b"]) == [["a"], ["("] * len(punctuation), ["b"]]
-    assert tokenize_chunks(["x" * (MAX_CHUNK_CHARACTERS + 1)]) == [["x" * MAX_CHUNK_CHARACTERS, "x"]]

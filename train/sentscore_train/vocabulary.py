@@ -24,7 +24,7 @@ def build_vocabulary(texts: Sequence[str], *, size: int = 25_000, lowercase: boo
     chunks: Counter[str] = Counter()
     for start in range(0, len(texts), _CORPUS_STEP):
         part = as_text_array(texts[start : start + _CORPUS_STEP])
-        counts = split_chunks(normalize(part, lowercase=lowercase))[0].value_counts()
+        counts = split_chunks(normalize(part, lowercase=lowercase)).strings().value_counts()
         values, numbers = counts.field("values").to_pylist(), counts.field("counts").to_pylist()
         for chunk, number in zip(values, numbers, strict=True):
             chunks[chunk] += number

@@ -1,0 +1,144 @@
+"""Speed of the encoder against spaCy called a document at a time, in one thread, as a Markdown table.
+
+    python tests/bench/encoder.py REVIEWS.parquet... [--warm 50000] [--timed 50000] [--runs 5] [--model lstm]
+
+Takes the reviews of a column `text` in an order drawn by a fixed seed. The encoder that is called steady has encoded
+the first `--warm` of them before; what is timed are the next `--timed`, which it has not seen. The three take turns
+window by window, so that a busy machine slows all of them. First, ids are compared with spaCy's, chunk by chunk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import spacy
+
+from sentscore.artifact import load_artifact
+from sentscore.encoder import EncodedTexts, Encoder
+from sentscore.text import as_text_array, normalize, split_chunks
+from sentscore.tokenizer import MAX_CHUNK_CHARACTERS
+from sentscore.vocabulary import Vocabulary
+
+WINDOW = 4_096  # texts of one call
+PART = 800  # texts that the encoder takes in one go, about
+SAMPLE = 500  # reviews whose ids are compared
+
+
+def read_reviews(files: list[Path], number: int) -> pa.Array:
+    """The first reviews of a random order."""
+    columns = [pq.read_table(file, columns=["text"])["text"].cast(pa.large_string()) for file in files]
+    reviews = pa.chunked_array([chunk for column in columns for chunk in column.chunks])
+    order = np.random.default_rng(1234).permutation(len(reviews))
+    return reviews.take(pa.array(order[:number])).combine_chunks()
+
+
+def encode(encoder: Encoder, reviews: pa.Array) -> list[EncodedTexts]:
+    """Ids of the reviews, a window at a time."""
+    return [encoder.encode(reviews.slice(start, WINDOW)) for start in range(0, len(reviews), WINDOW)]
+
+
+def check(encoder: Encoder, reviews: pa.Array) -> int:
+    """Compares the ids with spaCy's on each chunk by itself; returns how many ids were compared."""
+    tokenizer = spacy.blank("en").tokenizer
+    vocabulary = encoder.vocabulary
+    id_of = {token: index for index, token in enumerate(vocabulary.tokens)}
+    chunks = split_chunks(normalize(as_text_array(reviews), lowercase=vocabulary.lowercase))
+    strings = chunks.strings().to_pylist()
+    encoded = encoder.encode(reviews)
+    for review, (start, stop) in enumerate(pairwise(chunks.offsets.tolist())):
+        pieces = [
+            chunk[place : place + MAX_CHUNK_CHARACTERS]
+            for chunk in strings[start:stop]
+            for place in range(0, len(chunk), MAX_CHUNK_CHARACTERS)
+        ]
+        ids = [id_of.get(token.text, vocabulary.unk_id) for piece in pieces for token in tokenizer(piece)]
+        if encoded[review].tolist() != ids:
+            sys.exit(f"review {review}: the ids are not spaCy's")
+    return len(encoded.ids)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Seconds of processor time: in one thread those of the clock, unless the machine is busy."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def by_spacy(nlp: spacy.language.Language, vocabulary: Vocabulary, texts: list[str]) -> None:
+    """Ids of normalised texts by spaCy, called a document at a time."""
+    id_of = {token: index for index, token in enumerate(vocabulary.tokens)}
+    for text in texts:
+        [id_of.get(token.text, vocabulary.unk_id) for token in nlp.tokenizer(text)]
+
+
+def run(vocabulary: Vocabulary, warm: pa.Array, timed: pa.Array) -> dict[str, float]:
+    """Seconds of one run of each, and of the steps of the encoder."""
+    names = ("spaCy, a document at a time", "encoder, cold", "encoder, steady")
+    took = dict.fromkeys(names, 0.0)
+    cold, steady = Encoder(vocabulary), Encoder(vocabulary)
+    nlp = spacy.blank("en")
+    by_spacy(nlp, vocabulary, normalize(warm.slice(0, SAMPLE), lowercase=vocabulary.lowercase).to_pylist())
+    encode(steady, warm)
+    for start in range(0, len(timed), WINDOW):
+        window = timed.slice(start, WINDOW)
+        normal = normalize(as_text_array(window), lowercase=vocabulary.lowercase)
+        texts = normal.to_pylist()
+        took[names[0]] += seconds(lambda texts=texts: by_spacy(nlp, vocabulary, texts))
+        took[names[1]] += seconds(lambda window=window: cold.encode(window))
+        took[names[2]] += seconds(lambda window=window: steady.encode(window))
+    known = seconds(lambda: encode(steady, timed))
+    parts = [as_text_array(timed.slice(start, PART)) for start in range(0, len(timed), PART)]
+    normal_parts: list[pa.Array] = []
+    lowercase = vocabulary.lowercase
+    normalising = seconds(lambda: normal_parts.extend(normalize(part, lowercase=lowercase) for part in parts))
+    splitting = seconds(lambda: [split_chunks(part) for part in normal_parts])
+    return took | {
+        "step: normalise": normalising,
+        "step: split into chunks": splitting,
+        "step: look up known chunks and gather ids": known - normalising - splitting,
+        "step: tokenise and add unseen chunks": took[names[2]] - known,
+    }
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("reviews", type=Path, nargs="+")
+    parser.add_argument("--warm", type=int, default=50_000)
+    parser.add_argument("--timed", type=int, default=50_000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--model", default="lstm")
+    args = parser.parse_args()
+
+    pa.set_cpu_count(1)
+    vocabulary = Vocabulary.from_json(load_artifact(args.model).vocabulary)
+    reviews = read_reviews(args.reviews, args.warm + args.timed)
+    warm, timed = reviews.slice(0, args.warm), reviews.slice(args.warm)
+    compared = check(Encoder(vocabulary, max_tokens=None), timed.slice(0, SAMPLE))
+    print(f"{compared:,} ids of {min(SAMPLE, len(timed)):,} reviews are spaCy's.\n", flush=True)
+
+    runs = [run(vocabulary, warm, timed) for _ in range(args.runs)]
+    head = f"{len(timed):,} reviews, after {len(warm):,}"
+    print(f"| {head} | reviews/s, median of {args.runs} | times spaCy's |\n|---|---|---|")
+    first = next(iter(runs[0]))
+    for name in runs[0]:
+        median = statistics.median(took[name] for took in runs)
+        if name.startswith("step"):
+            share = statistics.median(took[name] / took["encoder, steady"] for took in runs)
+            print(f"| {name} | {share:.0%} of the steady encoder's time | |")
+        else:
+            ratio = statistics.median(took[first] / took[name] for took in runs)
+            print(f"| {name} | {len(timed) / median:,.0f} | {ratio:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
