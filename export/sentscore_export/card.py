@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from sentscore.artifact import LAYOUT, Manifest
+from sentscore.artifact import LAYOUT, Manifest, Precision
 
 _NAMES = {"lstm": "BiLSTM", "gru": "BiGRU"}
 
@@ -55,7 +55,7 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         f"({p['real_texts']:,} real reviews, the others random ids), batches of 1 to {p['config_max_batch']}, "
         f"1 to {p['config_max_tokens']:,} tokens, padding of random ids, float32 on a CPU.",
         "",
-        *_int8(manifest),
+        *(line for name in manifest.precisions for line in _precision(manifest, name)),
         "## Data",
         "",
         *_listing(manifest.data),
@@ -81,25 +81,29 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _int8(manifest: Manifest) -> list[str]:
-    measured = manifest.precisions.get("int8")
-    if not measured:
-        return []
+def _precision(manifest: Manifest, precision: Precision) -> list[str]:
+    measured = manifest.precisions[precision]
     rows = [f"| validation | {measured['accuracy']:.2%} | {measured['accuracy_fp32']:.2%} |"]
     if "test" in measured:
         rows.append(f"| test | {measured['test']['accuracy']:.2%} | {manifest.metrics['test']['accuracy']:.2%} |")
+    file = LAYOUT.graph(precision)
+    size = manifest.files[file].size
+    notes = {
+        "int8": f"`{file}` has {size / 1e6:.1f} MB; its scores do not depend on the batch either.",
+        "fp16": f"`{file}` has {size / 1e3:.1f} kB: it rounds the weights of `{LAYOUT.model}`. It is meant for GPUs. "
+        "These figures are of a CPU, which computes in float32 from the rounded weights.",
+    }
     return [
-        "## int8",
+        f"## {precision}",
         "",
-        "| reviews | int8 accuracy | float32 accuracy |",
+        f"| reviews | {precision} accuracy | float32 accuracy |",
         "|---|---|---|",
         *rows,
         "",
-        f"A probability is off by {measured['mean_difference']:.4f} on average and by "
-        f"{measured['worst_difference']:.3f} at most, and {measured['same_sentiment']:.2%} of the "
+        f"A probability is off by {measured['mean_difference']:.5f} on average and by "
+        f"{measured['worst_difference']:.4f} at most, and {measured['same_sentiment']:.2%} of the "
         f"{measured['reviews']:,} validation reviews keep their sentiment.",
-        f"`{LAYOUT.model_int8}` has {manifest.files[LAYOUT.model_int8].size / 1e6:.1f} MB; its scores do not "
-        "depend on the batch either.",
+        notes[precision],
         "",
     ]
 

@@ -17,6 +17,7 @@ class PrecisionChoice(StrEnum):
 
     FP32 = "fp32"
     INT8 = "int8"
+    FP16 = "fp16"
 
 
 app = new_app("sentscore-export", no_args_is_help=False)
@@ -28,7 +29,7 @@ def export_cli(
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The artifact folder to write.")],
     precision: Annotated[
         list[PrecisionChoice] | None,
-        typer.Option("--precision", help="int8 writes that graph too, for an LSTM; fp32 is always written."),
+        typer.Option("--precision", help="int8, of an LSTM, and fp16, for GPUs, are written beside fp32."),
     ] = None,
     test: Annotated[
         Path | None,
@@ -63,11 +64,10 @@ def export_cli(
         f"{out_dir}: {manifest.name}, {manifest.files['model.onnx'].size / 1e6:.1f} MB, worst logit difference "
         f"{parity['worst_logit']:.2e} over {parity['batches']:,} batches of {parity['texts']:,} texts"
     )
-    int8 = manifest.precisions.get("int8")
-    if int8:
+    for name, found in manifest.precisions.items():
         typer.echo(
-            f"int8: accuracy {int8['accuracy']:.2%} on {int8['reviews']:,} validation reviews, fp32 "
-            f"{int8['accuracy_fp32']:.2%}; worst probability difference {int8['worst_difference']:.3f}"
+            f"{name}: accuracy {found['accuracy']:.2%} on {found['reviews']:,} validation reviews, fp32 "
+            f"{found['accuracy_fp32']:.2%}; worst probability difference {found['worst_difference']:.4f}"
         )
     for split, values in manifest.metrics.items():
         typer.echo(f"{split}: accuracy {values['accuracy']:.2%}, loss {values['loss']:.4f}")

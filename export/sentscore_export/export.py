@@ -20,9 +20,10 @@ from sentscore.errors import ArtifactError, InputError, OutputError, UsageError
 from sentscore.vocabulary import Vocabulary
 from sentscore_export.card import model_card
 from sentscore_export.evaluation import evaluate
+from sentscore_export.fp16 import half_graph
 from sentscore_export.graph import build_graph
 from sentscore_export.parity import Parity, ParityConfig, compare
-from sentscore_export.quantization import check_int8
+from sentscore_export.precision import check_precision
 from sentscore_train import checkpoint
 from sentscore_train.checkpoint import load_tensors
 from sentscore_train.models import Architecture, SentimentClassifier
@@ -102,7 +103,7 @@ def export(
     Args:
         run_dir: what `sentscore-train` left.
         out_dir: the artifact folder; it appears whole or not at all.
-        precisions: graphs to write beside the float32 one: `int8` for an LSTM.
+        precisions: graphs to write beside the float32 one: `int8` for an LSTM, `fp16` for GPUs.
         parity: what is compared; None takes the defaults.
         test: a Parquet table with columns `text` and `label` (0 or 1), to put the accuracy into the manifest.
         force: replace an artifact that is there.
@@ -111,7 +112,7 @@ def export(
     Raises:
         InputError: the checkpoint or the test table cannot be read.
         ParityError: ONNX Runtime differs from torch; nothing is written.
-        BatchDependenceError: an int8 score depends on the batch; nothing is written.
+        BatchDependenceError: a score depends on the batch; nothing is written.
         UsageError: int8 is asked for and the model is not an LSTM.
         OutputError: the folder is there already, or cannot be written.
     """
@@ -124,7 +125,9 @@ def export(
     if "int8" in chosen and architecture.name != "lstm":
         raise UsageError(f"int8 is for the LSTM, {run_dir} holds a {architecture.name}: leave out --precision int8")
     vocabulary_file = FileEntry.of(source.vocabulary.encode("utf-8"))
-    graphs = {precision: _graph(source, vocabulary_file, precision) for precision in chosen}
+    graphs: dict[Precision, bytes] = {}
+    for precision in chosen:  # float32 first
+        graphs[precision] = _graph(source, vocabulary_file, precision, graphs.get("fp32"))
     artifact = _in_memory(source, graphs, vocabulary_file, out_dir)
     validation = checkpoint.read_validation(run_dir)
     found = compare(
@@ -140,11 +143,13 @@ def export(
             f"{run_dir}: a logit of the exported graph is {found.worst_logit:.2e} off torch's, "
             f"{parity.tolerance:.0e} is allowed: nothing was written; check the versions of torch and onnxruntime"
         )
-    metrics, further = dict(artifact.manifest.metrics), {}
-    if "int8" in chosen:
-        report("comparing int8 with fp32", 0, 1)
-        further["int8"] = asdict(check_int8(artifact, validation))
-        report("comparing int8 with fp32", 1, 1)
+    metrics = dict(artifact.manifest.metrics)
+    further: dict[Precision, dict[str, Any]] = {}
+    for precision in chosen:
+        if precision != "fp32":
+            report(f"comparing {precision} with fp32", 0, 1)
+            further[precision] = asdict(check_precision(artifact, precision, validation))
+            report(f"comparing {precision} with fp32", 1, 1)
     if test is not None:
         results = {precision: _evaluated(artifact, test, precision, report) for precision in chosen}
         metrics["test"] = results.pop("fp32")
@@ -163,7 +168,10 @@ def export(
     return manifest
 
 
-def _graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision) -> bytes:
+def _graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision, fp32: bytes | None) -> bytes:
+    if precision == "fp16" and fp32 is not None:
+        half: bytes = half_graph(fp32, LAYOUT.model).SerializeToString(deterministic=True)
+        return half
     graph = build_graph(
         source.model.architecture,
         {name: tensor.numpy() for name, tensor in source.tensors.items()},

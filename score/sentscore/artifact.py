@@ -1,6 +1,6 @@
 """Finds, verifies and writes model artifacts: one folder with a graph, a vocabulary and a manifest.
 
-lstm/model.onnx  lstm/model.int8.onnx  lstm/vocab.json  lstm/manifest.json  lstm/README.md
+lstm/model.onnx  lstm/model.int8.onnx  lstm/model.fp16.onnx  lstm/vocab.json  lstm/manifest.json  lstm/README.md
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ FORMAT_VERSION: Final = 1
 """Of manifest.json, and of the graph's inputs and outputs."""
 
 
-Precision = Literal["fp32", "int8"]
-"""Of a graph's weights and products."""
+Precision = Literal["fp32", "int8", "fp16"]
+"""Of a graph's weights and products. The graph in fp16 has no weights of its own: it rounds those of `model.onnx`."""
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
@@ -29,13 +29,14 @@ class Layout:
 
     model: str = "model.onnx"
     model_int8: str = "model.int8.onnx"
+    model_fp16: str = "model.fp16.onnx"
     vocabulary: str = "vocab.json"
     manifest: str = "manifest.json"
     card: str = "README.md"
 
     def graph(self, precision: Precision) -> str:
         """The file of the graph in a precision."""
-        return self.model_int8 if precision == "int8" else self.model
+        return {"fp32": self.model, "int8": self.model_int8, "fp16": self.model_fp16}[precision]
 
 
 LAYOUT: Final = Layout()
@@ -83,7 +84,7 @@ class Manifest:
     parity: dict[str, Any]
     versions: dict[str, str]
     commit: str = ""
-    precisions: dict[str, Any] = field(default_factory=dict)
+    precisions: dict[Precision, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:

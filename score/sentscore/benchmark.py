@@ -52,7 +52,7 @@ class Benchmark:
     Attributes:
         model: its name.
         device: `cpu` or `cuda`.
-        precision: `fp32` or `int8`.
+        precision: `fp32`, `int8` or `fp16`.
         threads: batches at work at a time.
         batch_tokens: tokens of a batch, padding included.
         rows: of the table.

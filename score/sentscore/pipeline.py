@@ -50,7 +50,7 @@ class TextScorer(Protocol):
 
     @property
     def precision(self) -> str:
-        """What it computes in: fp32 or int8."""
+        """What it computes in: fp32, int8 or fp16."""
 
     def pool(self) -> AbstractContextManager[Executor]:
         """Threads to `submit` to."""

@@ -83,7 +83,7 @@ class Scorer:
     Attributes:
         name: of the model.
         device: `cpu` or `cuda`, what it runs on.
-        precision: `fp32` or `int8`, what it computes in.
+        precision: `fp32`, `int8` or `fp16`, what it computes in.
         threads: batches at work at a time.
         batch_tokens: tokens of a batch, padding included.
         why_not_cuda: with `auto` on the CPU, why CUDA was not taken; empty otherwise.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -13,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sentscore.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Precision
+from sentscore.cuda import cuda_devices
 from sentscore.errors import ArtifactError, DeviceError, UsageError
 
 Device = Literal["auto", "cpu", "cuda"]
-PrecisionChoice = Literal["auto", "fp32", "int8"]
+PrecisionChoice = Literal["auto", "fp32", "int8", "fp16"]
 
 INT8_LOSS: Final = 0.001
 """Share of the validation reviews that int8 may get wrong more than float32 and still be what `auto` takes."""
@@ -35,12 +34,12 @@ class Session:
         artifact: as `load_artifact` verified it.
         device: `auto` takes CUDA when a session really runs on it and the CPU otherwise.
         precision: `auto` takes int8 on a CPU that is made for it, where the model has it and its validation accuracy
-            is as good as float32's; float32 otherwise.
+            is as good as float32's; float32 otherwise. fp16 is for GPUs: a CPU computes in float32 from its weights.
         exact: on CUDA, keep float32 products exact (no TF32).
 
     Attributes:
         device: `cpu` or `cuda`, what the session runs on.
-        precision: `fp32` or `int8`, of the graph that it runs.
+        precision: `fp32`, `int8` or `fp16`, of the graph that it runs.
         why_not_cuda: with `auto` on the CPU, why CUDA was not taken; empty otherwise.
 
     Raises:
@@ -60,28 +59,28 @@ class Session:
         for name, value, known in (("device", device, Device), ("precision", precision, PrecisionChoice)):
             if value not in get_args(known):
                 raise UsageError(f"{name} {value!r} is not known: use one of {', '.join(get_args(known))}")
-        if precision == "int8" and "int8" not in artifact.graphs:
-            raise UsageError(f"model {artifact.name} has no int8 graph: use --precision fp32")
+        if precision not in ("auto", *artifact.graphs):
+            raise UsageError(f"model {artifact.name} has no {precision} graph: use --precision fp32")
         if precision == "int8" and device == "cuda":
             raise UsageError("int8 runs on the CPU only: use --device cpu, or --precision fp32")
         self.why_not_cuda = ""
         self.device: Literal["cpu", "cuda"] = "cpu"
         session = None
         if device != "cpu" and precision != "int8":
-            session, self.why_not_cuda = _cuda_session(artifact.graphs["fp32"], exact=exact)
+            session, self.why_not_cuda = _cuda_session(artifact, "fp16" if precision == "fp16" else "fp32", exact=exact)
             if session is not None:
                 self.device = "cuda"
             elif device == "cuda":
                 raise DeviceError(
                     f"device cuda cannot be used: {self.why_not_cuda}; use --device cpu or run `sentscore doctor`"
                 )
-        self.precision: Precision = "fp32"
-        if precision == "int8" or (precision == "auto" and session is None and _prefers_int8(artifact)):
+        self.precision: Precision = "fp32" if precision == "auto" else precision
+        if precision == "auto" and session is None and _prefers_int8(artifact):
             self.precision = "int8"
         file = artifact.path / LAYOUT.graph(self.precision)
         if session is None:
             try:
-                session = _create(artifact.graphs[self.precision], [CPU])
+                session = _create(artifact, self.precision, [CPU])
             except Exception as error:  # ONNX Runtime's exceptions share no public base
                 raise ArtifactError(
                     f"{file}: ONNX Runtime cannot load it ({_one_line(error)}): export the model again"
@@ -93,21 +92,39 @@ class Session:
         self, token_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Logits and probabilities, both float32 [B], of token_ids int32 [B, T] and lengths int32 [B]."""
-        logit, probability = self._session.run(["logit", "probability"], {"token_ids": token_ids, "lengths": lengths})
+        if self.device == "cuda":
+            return run_bound(self._session, token_ids, lengths, device="cuda")
+        logit, probability = self._session.run(list(_OUTPUTS), {"token_ids": token_ids, "lengths": lengths})
         return logit, probability
 
 
-def cuda_devices() -> int:
-    """How many GPUs the NVIDIA driver offers; 0 without a driver."""
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    try:
-        driver = ctypes.CDLL(name)
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
+def run_bound(
+    session: Any,  # noqa: ANN401 - onnxruntime is untyped
+    token_ids: npt.NDArray[np.int32],
+    lengths: npt.NDArray[np.int32],
+    *,
+    device: str,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Runs an ONNX Runtime session with inputs and outputs bound: one copy of the ids there, one of the scores back.
+
+    The lengths stay in the CPU's memory, where ONNX Runtime's recurrent layers read them.
+
+    Args:
+        session: of ONNX Runtime.
+        token_ids: int32 [B, T]; may be reused afterwards.
+        lengths: int32 [B].
+        device: of the session, as ONNX Runtime names its memory.
+    """
+    import onnxruntime
+
+    binding = session.io_binding()
+    binding.bind_ortvalue_input("token_ids", onnxruntime.OrtValue.ortvalue_from_numpy(token_ids, device, 0))
+    binding.bind_cpu_input("lengths", lengths)
+    for name in _OUTPUTS:
+        binding.bind_output(name, "cpu")
+    session.run_with_iobinding(binding)
+    logit, probability = binding.copy_outputs_to_cpu()
+    return logit, probability
 
 
 def available_cpus() -> int:
@@ -149,7 +166,7 @@ def working_providers(artifact: Artifact) -> dict[str, str]:
     return results
 
 
-def _cuda_session(model: bytes, *, exact: bool) -> tuple[Any, str]:
+def _cuda_session(artifact: Artifact, precision: Precision, *, exact: bool) -> tuple[Any, str]:
     """A session on CUDA and an empty text, or None and the reason."""
     import onnxruntime
 
@@ -160,16 +177,16 @@ def _cuda_session(model: bytes, *, exact: bool) -> tuple[Any, str]:
     if hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # the libraries of the `cuda` extra, where it is installed
     try:
-        session = _create(model, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
+        session = _create(artifact, precision, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
         if CUDA in session.get_providers():
-            session.run(None, {"token_ids": np.zeros((1, 1), np.int32), "lengths": np.ones(1, np.int32)})
+            run_bound(session, np.zeros((1, 1), np.int32), np.ones(1, np.int32), device="cuda")
             return session, ""
     except Exception as error:  # ONNX Runtime's exceptions share no public base
         return None, _one_line(error)
     return None, "the CUDA provider does not load: install sentscore[cuda] for its libraries"
 
 
-def _create(model: bytes, providers: list[Any]) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+def _create(artifact: Artifact, precision: Precision, providers: list[Any]) -> Any:  # noqa: ANN401
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -179,9 +196,12 @@ def _create(model: bytes, providers: list[Any]) -> Any:  # noqa: ANN401 - onnxru
     options.inter_op_num_threads = 1
     # Batches differ in shape, so a pattern of allocations would be kept for every one of them.
     options.enable_mem_pattern = False
-    # Weights stand in the one verified file; a graph that points to others finds no folder.
+    # Weights stand in verified bytes; a graph that points to other files finds no folder.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    return onnxruntime.InferenceSession(model, options, providers=providers)
+    if precision == "fp16":
+        weights = artifact.graphs["fp32"]
+        options.add_external_initializers_from_files_in_memory([LAYOUT.model], [weights], [len(weights)])
+    return onnxruntime.InferenceSession(artifact.graphs[precision], options, providers=providers)
 
 
 def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN401

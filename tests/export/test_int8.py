@@ -13,7 +13,7 @@ from sentscore_export import export as export_module
 from sentscore_export import int8
 from sentscore_export.export import export
 from sentscore_export.parity import ParityConfig
-from sentscore_export.quantization import BatchDependenceError
+from sentscore_export.precision import BatchDependenceError
 
 SMALL = ParityConfig(batches=6, max_batch=6, max_tokens=50)
 SIZES = {"embedding_dim": 12, "hidden_size": 24}

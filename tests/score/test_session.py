@@ -7,7 +7,8 @@ import pytest
 from sentscore import ArtifactError, DeviceError, UsageError
 from sentscore import session as session_module
 from sentscore.artifact import Artifact, load_artifact
-from sentscore.session import CPU, CUDA, Session, available_cpus, cuda_devices, working_providers
+from sentscore.cuda import cuda_devices
+from sentscore.session import CPU, CUDA, Session, available_cpus, run_bound, working_providers
 
 HAS_CUDA = cuda_devices() > 0 and CUDA in onnxruntime.get_available_providers()
 needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="needs an NVIDIA GPU")
@@ -44,7 +45,9 @@ def test_a_cuda_provider_that_falls_back_to_the_cpu_is_not_cuda(artifact, monkey
     monkeypatch.setattr(session_module, "cuda_devices", lambda: 1)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
-    monkeypatch.setattr(session_module, "_create", lambda model, providers: real(model, [CPU]))
+    monkeypatch.setattr(
+        session_module, "_create", lambda artifact, precision, providers: real(artifact, precision, [CPU])
+    )
     with pytest.raises(DeviceError, match=r"the CUDA provider does not load: install sentscore\[cuda\]"):
         Session(artifact, device="cuda")
     assert Session(artifact, device="auto").device == "cpu"
@@ -55,7 +58,7 @@ def test_a_cuda_session_that_fails_to_run_is_not_cuda(artifact, monkeypatch) -> 
         def get_providers(self) -> list[str]:
             return [CUDA, CPU]
 
-        def run(self, *_: object) -> None:
+        def io_binding(self) -> None:
             raise RuntimeError("CUDA failure 999:\n unknown")
 
     real = session_module._create
@@ -63,10 +66,24 @@ def test_a_cuda_session_that_fails_to_run_is_not_cuda(artifact, monkeypatch) -> 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
     monkeypatch.setattr(
-        session_module, "_create", lambda model, providers: Broken() if len(providers) > 1 else real(model, providers)
+        session_module,
+        "_create",
+        lambda artifact, precision, providers: Broken() if len(providers) > 1 else real(artifact, precision, providers),
     )
     session = Session(artifact, device="auto")
     assert (session.device, session.why_not_cuda) == ("cpu", "CUDA failure 999: unknown")
+
+
+def test_a_run_with_bound_memory_gives_the_same(artifact) -> None:
+    """What runs on CUDA, on the CPU provider; buffers may be reused at once."""
+    session = Session(artifact, device="cpu")
+    ids = np.random.default_rng(0).integers(0, 36, (8, 20), dtype=np.int32)
+    lengths = np.random.default_rng(1).integers(1, 21, 8, dtype=np.int32)
+    expected = session.run(ids, lengths)
+    found = run_bound(session._session, ids, lengths, device="cpu")
+    ids[:] = 0
+    for each, reference in zip(found, expected, strict=True):
+        assert np.array_equal(each, reference)
 
 
 @needs_cuda

@@ -70,7 +70,7 @@ def bench(
     model: str = DEFAULT_MODELS[0],
     column: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "fp32", "int8"] = "auto",
+    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto",
     batch_tokens: int | None = None,
     threads: int | None = None,
     rows: int = 2_000,

@@ -93,7 +93,7 @@ def file(
     output: str | None = None,
     prefix: str = "",
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "fp32", "int8"] = "auto",
+    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto",
     batch_tokens: int | None = None,
     whole: bool = False,
     format: str | None = None,

@@ -50,6 +50,7 @@ class PrecisionChoice(StrEnum):
     AUTO = "auto"
     FP32 = "fp32"
     INT8 = "int8"
+    FP16 = "fp16"
 
 
 DEFAULT_MODELS = ("lstm",)
@@ -85,7 +86,9 @@ DeviceOption = Annotated[
 
 PrecisionOption = Annotated[
     PrecisionChoice,
-    typer.Option("--precision", help="Of the products; auto takes int8 on a CPU where it is as accurate."),
+    typer.Option(
+        "--precision", help="Of the products; auto takes int8 on a CPU where it is as accurate. fp16 is for CUDA."
+    ),
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]

@@ -68,7 +68,7 @@ def text(
     *,
     models: Sequence[str] = DEFAULT_MODELS,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "fp32", "int8"] = "auto",
+    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto",
 ) -> list[ScoredText]:
     """Scores texts.
 

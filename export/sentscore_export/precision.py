@@ -1,4 +1,4 @@
-"""Compares an int8 graph with the float32 one on the validation reviews, and checks that batches change nothing."""
+"""Compares a graph of less precision with the float32 one on validation reviews; checks that batches change nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sentscore.artifact import Artifact
+from sentscore.artifact import Artifact, Precision
 from sentscore.encoder import EncodedTexts
 from sentscore.errors import ArtifactError
 from sentscore.results import POSITIVE_FROM
@@ -22,12 +22,12 @@ class BatchDependenceError(ArtifactError):
 
 
 @dataclass(frozen=True)
-class Int8Check:
-    """What int8 costs on the validation reviews.
+class PrecisionCheck:
+    """What less precision costs on the validation reviews.
 
     Attributes:
         reviews: how many were compared.
-        accuracy: share that int8 gets right.
+        accuracy: share that it gets right.
         accuracy_fp32: share that float32 gets right.
         same_sentiment: share that both call the same.
         mean_difference: of two probabilities, absolute.
@@ -42,29 +42,29 @@ class Int8Check:
     worst_difference: float
 
 
-def check_int8(artifact: Artifact, validation: LabelledTexts) -> Int8Check:
-    """Scores the validation reviews in both precisions.
+def check_precision(artifact: Artifact, precision: Precision, validation: LabelledTexts) -> PrecisionCheck:
+    """Scores the validation reviews in a precision and in float32, on the CPU.
 
     Raises:
         ArtifactError: there are no validation reviews.
-        BatchDependenceError: a review has another int8 score in a batch than by itself.
+        BatchDependenceError: a review has another score in a batch than by itself.
     """
     rows = np.flatnonzero(validation.encoded.lengths)
     if not len(rows):
         raise ArtifactError(
-            f"{artifact.path}: int8 is compared on validation reviews, and the run has none: train again"
+            f"{artifact.path}: {precision} is compared on validation reviews, and the run has none: train again"
         )
     encoded, positive = validation.encoded.take(rows), validation.labels[rows] == 1
     fp32 = Scorer(artifact, device="cpu", precision="fp32").score_encoded(encoded)
-    scorer = Scorer(artifact, device="cpu", precision="int8")
-    int8 = scorer.score_encoded(encoded)
-    _check_independence(scorer, encoded, int8)
-    difference = np.abs(int8 - fp32)
-    return Int8Check(
+    scorer = Scorer(artifact, device="cpu", precision=precision)
+    scores = scorer.score_encoded(encoded)
+    _check_independence(scorer, encoded, scores)
+    difference = np.abs(scores - fp32)
+    return PrecisionCheck(
         reviews=len(rows),
-        accuracy=float(((int8 >= POSITIVE_FROM) == positive).mean()),
+        accuracy=float(((scores >= POSITIVE_FROM) == positive).mean()),
         accuracy_fp32=float(((fp32 >= POSITIVE_FROM) == positive).mean()),
-        same_sentiment=float(((int8 >= POSITIVE_FROM) == (fp32 >= POSITIVE_FROM)).mean()),
+        same_sentiment=float(((scores >= POSITIVE_FROM) == (fp32 >= POSITIVE_FROM)).mean()),
         mean_difference=float(difference.mean()),
         worst_difference=float(difference.max()),
     )
@@ -76,6 +76,6 @@ def _check_independence(scorer: Scorer, encoded: EncodedTexts, scores: npt.NDArr
     differ = [row for row in sample if scorer.score_encoded(encoded.take(np.array([row])))[0] != scores[row]]
     if differ:
         raise BatchDependenceError(
-            f"{scorer.artifact.path}: {len(differ)} of {len(sample)} int8 scores depend on the batch: nothing was "
-            "written; check the version of onnxruntime"
+            f"{scorer.artifact.path}: {len(differ)} of {len(sample)} {scorer.precision} scores depend on the batch: "
+            "nothing was written; check the version of onnxruntime"
         )

@@ -1,0 +1,73 @@
+"""The graph in float16 for GPUs, which has no weights of its own.
+
+Its weights are external data of `model.onnx`, found at their offsets in that very file and rounded when a session is
+made. What comes out of the recurrent layers is float32 again: pooling and head lose nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper
+
+_RECURRENT: Final = {"LSTM", "GRU"}
+_MOVES: Final = {"Transpose", "Reshape"}  # of what is float16 already
+_ELEMENT_TYPES: Final[dict[str, int]] = {"fp16": TensorProto.FLOAT16, "fp32": TensorProto.FLOAT}
+
+
+def half_graph(model: bytes, file: str) -> ModelProto:
+    """The float16 graph of a float32 one, checked by `onnx.checker`.
+
+    Args:
+        model: the float32 graph's file.
+        file: its name, to which the weights point.
+
+    Raises:
+        ValueError: a weight is not stored in the file as plain bytes.
+    """
+    graph = onnx.load_model_from_string(model)
+    weights = {tensor.name: tensor for tensor in graph.graph.initializer}
+    outside: list[TensorProto] = []
+    half: set[str] = set()  # what is float16 in the new graph
+    nodes: list[NodeProto] = []
+
+    def cast(name: str, to: str) -> str:
+        """The name of a tensor in another type; the node is added once."""
+        result = f"{name}_{to}"
+        if all(result not in node.output for node in nodes):
+            nodes.append(helper.make_node("Cast", [name], [result], name=f"Cast_{result}", to=_ELEMENT_TYPES[to]))
+        return result
+
+    for node in graph.graph.node:
+        embeds = node.op_type == "Gather" and node.input[0] == "embedding"
+        # Of a recurrent layer: the input and the weights W, R and B.
+        rounded = range(1) if embeds else range(4) if node.op_type in _RECURRENT else range(0)
+        for place, name in enumerate(node.input):
+            if place in rounded and name not in half:
+                if name in weights:
+                    outside.append(weights[name])
+                node.input[place] = cast(name, "fp16")
+            elif name in half and place not in rounded and node.op_type not in _MOVES:
+                node.input[place] = cast(name, "fp32")
+        if rounded or (node.op_type in _MOVES and node.input[0] in half):
+            half.update(node.output)
+        nodes.append(node)
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)
+    onnx.checker.check_model(graph, full_check=True)  # before the weights leave it, for it looks for their file
+    for tensor in outside:
+        _point_to(tensor, model, file)
+    return graph
+
+
+def _point_to(tensor: TensorProto, model: bytes, file: str) -> None:
+    """Makes a weight external data of the file that it stands in."""
+    content = tensor.raw_data
+    offset = model.find(content)
+    if not content or offset < 0:
+        raise ValueError(f"{tensor.name}: not stored as plain bytes in {file}")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", file), ("offset", offset), ("length", len(content))):
+        tensor.external_data.add(key=key, value=str(value))
