@@ -30,15 +30,28 @@ def batches_by_length(lengths: npt.NDArray[np.int64], *, batch_tokens: int) -> I
         start = stop
 
 
-def pad(texts: Sequence[npt.NDArray[np.int32]], pad_id: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Token ids int32 [B, T] and lengths int32 [B]; a text without tokens becomes one `pad_id`."""
+def pad(
+    texts: Sequence[npt.NDArray[np.int32]], pad_id: int, memory: npt.NDArray[np.int32] | None = None
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Token ids int32 [B, T] and lengths int32 [B]; a text without tokens becomes one `pad_id`.
+
+    Args:
+        texts: token ids of each.
+        pad_id: what stands behind a text.
+        memory: where the ids are put if they fit, int32 [any].
+    """
     lengths = np.array([max(len(text), 1) for text in texts], np.int32)
-    token_ids = np.full((len(texts), int(lengths.max())), pad_id, np.int32)
+    shape = len(texts), int(lengths.max())
+    count = shape[0] * shape[1]
+    token_ids = np.empty(shape, np.int32) if memory is None or len(memory) < count else memory[:count].reshape(shape)
+    token_ids.fill(pad_id)
     for row, text in zip(token_ids, texts, strict=True):
         row[: len(text)] = text
     return token_ids, lengths
 
 
-def padded(encoded: EncodedTexts, rows: Rows, pad_id: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def padded(
+    encoded: EncodedTexts, rows: Rows, pad_id: int, memory: npt.NDArray[np.int32] | None = None
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """`pad` of some rows of encoded texts."""
-    return pad([encoded[row] for row in rows.tolist()], pad_id)
+    return pad([encoded[row] for row in rows.tolist()], pad_id, memory)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -52,11 +52,18 @@ class TextScorer(Protocol):
     def precision(self) -> str:
         """What it computes in: fp32, int8 or fp16."""
 
+    @property
+    def ahead(self) -> int:
+        """How many calls of `encode` should wait for their result at a time."""
+
     def pool(self) -> AbstractContextManager[Executor]:
         """Threads to `submit` to."""
 
-    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Pending:
-        """Leaves texts to the pool's threads to score."""
+    def encode(self, texts: pa.ChunkedArray) -> Future[Any]:
+        """Encodes texts, now or in other processes, into what `submit` takes."""
+
+    def submit(self, texts: Any, pool: Executor) -> Pending:  # noqa: ANN401 - each model has its own
+        """Leaves encoded texts to the pool's threads to score."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class Stages:
 
     Attributes:
         read: of the main thread, reading and decoding the input.
-        encode: of the main thread, from texts to token ids.
+        encode: of the main thread, from texts to token ids, or waiting for the processes that do it.
         wait: of the main thread, waiting for scores.
         write: of the main thread, writing the output.
         score: of all threads together, in the models.
@@ -168,6 +175,25 @@ def scored(
         report()
         return block.windows, scores
 
+    for windows, encoded in _encoded(source, scorers, stages):
+        pending = [scorer.submit(texts, pool) for scorer, texts in zip(scorers, encoded, strict=True)]
+        in_flight.append(_Block(windows, pending))
+        if len(in_flight) == _AHEAD:
+            yield finish(in_flight[0])
+    while in_flight:
+        yield finish(in_flight[0])
+
+
+def _encoded(source: Source, scorers: Sequence[TextScorer], stages: Stages) -> Iterator[tuple[list[Window], list[Any]]]:
+    """Yields blocks in order with what each model's `encode` made of them; reads ahead as far as the models say."""
+    waiting: deque[tuple[list[Window], list[Future[Any]]]] = deque()
+    ahead = max(scorer.ahead for scorer in scorers)
+
+    def first() -> tuple[list[Window], list[Any]]:
+        windows, futures = waiting.popleft()
+        with stages.timed("encode"):
+            return windows, [future.result() for future in futures]
+
     blocks = _blocks(source.windows)
     while True:
         with stages.timed("read"):
@@ -176,11 +202,11 @@ def scored(
             break
         with stages.timed("encode"):
             texts = pa.chunked_array([window.texts for window in windows])
-            in_flight.append(_Block(windows, [scorer.submit(texts, pool) for scorer in scorers]))
-        if len(in_flight) == _AHEAD:
-            yield finish(in_flight[0])
-    while in_flight:
-        yield finish(in_flight[0])
+            waiting.append((windows, [scorer.encode(texts) for scorer in scorers]))
+        if len(waiting) > ahead:
+            yield first()
+    while waiting:
+        yield first()
 
 
 def _blocks(windows: Iterable[Window]) -> Iterator[list[Window]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Lock
 from time import perf_counter
 from typing import Final
@@ -16,18 +17,31 @@ import pyarrow as pa
 
 from sentscore.artifact import Artifact, load_artifact
 from sentscore.batching import Rows, batches_by_length, padded
+from sentscore.cuda import device_memory, page_locked
 from sentscore.encoder import EncodedTexts, Encoder
+from sentscore.encoding import DistinctTexts, EncodingProcesses, encode_distinct
 from sentscore.errors import UsageError
 from sentscore.results import result_columns, result_names
 from sentscore.session import Device, PrecisionChoice, Session, available_cpus
 from sentscore.sources.columns import check_free, choose_column, columns_of
-from sentscore.text import as_text_array
 from sentscore.vocabulary import Vocabulary
 
-BATCH_TOKENS: Final = {"cpu": 2_048, "cuda": 131_072}
-"""Tokens of a batch by device, padding included: on a CPU about 8 reviews, which keeps the caches warm."""
+CPU_BATCH_TOKENS: Final = 2_048
+"""Tokens of a batch on a CPU, padding included: about 8 reviews, which keeps the caches warm."""
+
+_CUDA_BATCH_TOKENS: Final = (16_384, 524_288)  # the least and the most: over a thousand reviews
+_CUDA_TOKEN_BYTES: Final = 64 << 10  # of a GPU's memory: the layers' inputs, gates and outputs, two batches in flight
+_MOST_ENCODE_PROCESSES: Final = 8
 
 _WINDOW_ROWS: Final = 8_192  # texts that `score_batches` sorts by length together
+
+
+def default_batch_tokens(device: str) -> int:
+    """Tokens of a batch, padding included: measured on a CPU, as many as there is memory for on a GPU."""
+    if device == "cpu":
+        return CPU_BATCH_TOKENS
+    least, most = _CUDA_BATCH_TOKENS
+    return max(least, min(most, device_memory() // _CUDA_TOKEN_BYTES))
 
 
 class Scoring:
@@ -111,9 +125,15 @@ class Scorer:
         self.device = self._session.device
         self.precision = self._session.precision
         self.why_not_cuda = self._session.why_not_cuda
-        self.batch_tokens = batch_tokens or BATCH_TOKENS[self.device]
+        self.batch_tokens = batch_tokens or default_batch_tokens(self.device)
         # A GPU is kept busy by two batches in flight, a CPU by one a processor.
         self.threads = threads or (2 if self.device == "cuda" else available_cpus())
+        self._processes: EncodingProcesses | None = None
+        # What a batch's ids are put into on their way to the GPU: one for each that is in flight.
+        self._memory: SimpleQueue[npt.NDArray[np.int32]] = SimpleQueue()
+        if self.device == "cuda":
+            for _ in range(self.threads):
+                self._memory.put(page_locked(self.batch_tokens))
 
     @classmethod
     def load(
@@ -151,7 +171,7 @@ class Scorer:
             InputError: a value that is not text, or bytes that are not UTF-8.
         """
         with self.pool() as pool:
-            return self.submit(texts, pool).result()
+            return self.submit(encode_distinct(self._encoder, texts), pool).result()
 
     def score_encoded(self, encoded: EncodedTexts) -> npt.NDArray[np.float32]:
         """`score` of texts that are token ids of this model's vocabulary already."""
@@ -167,29 +187,55 @@ class Scorer:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def submit(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray, pool: Executor) -> Scoring:
-        """Encodes texts and leaves them to the pool's threads to score, each distinct text once.
+    def encode_in_processes(self, processes: int | None = None) -> None:
+        """Leaves it to other processes to encode what `encode` gets: for a GPU, which is faster than one of them.
 
-        Texts that are submitted while others are still at work wait for their turn, so that no thread is idle
-        between them. Encoding is done here, in the caller's thread; only one thread may submit at a time.
+        Args:
+            processes: how many; None takes one a processor but for this one's, 8 at most. 0 encodes here again.
+        """
+        count = min(available_cpus() - 1, _MOST_ENCODE_PROCESSES) if processes is None else processes
+        self._processes = EncodingProcesses(self.vocabulary, count) if count > 0 else None
+
+    @property
+    def ahead(self) -> int:
+        """How many calls of `encode` should wait for their result at a time, so that every process has work."""
+        return 0 if self._processes is None else self._processes.processes + 1
+
+    def encode(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
+        """Encodes texts for `submit`, in this thread or in other processes.
 
         Raises:
-            InputError: a value that is not text, or bytes that are not UTF-8.
+            InputError: a value that is not text, or bytes that are not UTF-8; or the future raises it.
         """
-        distinct = as_text_array(texts).dictionary_encode()
-        rows = distinct.indices.fill_null(len(distinct.dictionary)).to_numpy(zero_copy_only=False)
-        scoring = self.submit_encoded(self._encoder.encode(distinct.dictionary), pool)
-        scoring.rows = rows
+        if self._processes is not None:
+            return self._processes.submit(texts)
+        done: Future[DistinctTexts] = Future()
+        done.set_result(encode_distinct(self._encoder, texts))
+        return done
+
+    def submit(self, texts: DistinctTexts, pool: Executor) -> Scoring:
+        """Leaves encoded texts to the pool's threads to score.
+
+        Texts that are submitted while others are still at work wait for their turn, so that no thread is idle
+        between them. Only one thread may submit at a time.
+        """
+        scoring = self.submit_encoded(texts.encoded, pool)
+        scoring.rows = texts.rows
         return scoring
 
     def submit_encoded(self, encoded: EncodedTexts, pool: Executor) -> Scoring:
-        """`submit` of texts that are token ids of this model's vocabulary already."""
+        """`submit` of texts that are token ids of this model's vocabulary already, one score each."""
         scoring = Scoring(len(encoded), int(encoded.lengths.sum()))
 
         def run(rows: Rows) -> None:
             began = perf_counter()
-            token_ids, lengths = padded(encoded, rows, self.vocabulary.pad_id)
-            probability = self._session.run(token_ids, lengths)[1]
+            memory = self._memory.get() if self.device == "cuda" else None
+            try:
+                token_ids, lengths = padded(encoded, rows, self.vocabulary.pad_id, memory)
+                probability = self._session.run(token_ids, lengths)[1]
+            finally:
+                if memory is not None:
+                    self._memory.put(memory)
             scoring.add(rows, probability, int(lengths.sum()), perf_counter() - began)
 
         for rows in batches_by_length(encoded.lengths, batch_tokens=self.batch_tokens):

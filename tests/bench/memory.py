@@ -1,10 +1,12 @@
-"""Peak memory of `sentscore file` on a table and on one 20 times as large, as a Markdown table.
+"""Peak memory of `sentscore file` on a table and on one several times as large, as a Markdown table.
 
-    python tests/bench/memory.py REVIEWS.parquet [--model lstm] [--rows 10000] [--characters 200] [--runs 3]
+    python tests/bench/memory.py REVIEWS.parquet [--model lstm] [--rows 10000] [--times 20] [--characters 200]
+    python tests/bench/memory.py REVIEWS.parquet --rows 200000 --times 10 --sample 200 --runs 1
 
-The reviews (a column `text`) are cut to their first characters, so that the larger table takes minutes and not hours;
-it holds the smaller one 20 times, in as many row groups. Peak memory is the operating system's own figure for the
-finished process.
+The tables repeat the reviews (a column `text`), each time with another suffix, so that no text comes twice. With
+`--characters` they are cut to their first characters; with `--sample 200` the model really runs on every 200th batch
+and the others get a score of 0.5, while all else stays as it is: either way the larger table takes minutes and not
+hours. Peak memory is the operating system's own figure for the finished process.
 """
 
 from __future__ import annotations
@@ -16,24 +18,59 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-TIMES = 20
+ROW_GROUP = 10_000
+
+SAMPLED = """
+import sys, threading
+import numpy as np
+from sentscore.session import Session
+
+real, every, batches, lock = Session.run, int(sys.argv.pop(1)), 0, threading.Lock()
+
+def run(self, token_ids, lengths):
+    global batches
+    with lock:
+        batches += 1
+        sampled = batches % every == 1
+    half = np.full(len(lengths), 0.5, np.float32)
+    return real(self, token_ids, lengths) if sampled else (half, half)
+
+Session.run = run
+from sentscore.cli import main
+main()
+"""
 
 
-def peak_mebibytes(table: Path, model: str) -> tuple[float, float]:
+def tables(texts: pa.ChunkedArray, rows: int) -> Iterator[pa.Table]:
+    """The texts again and again, up to so many rows, each time with another suffix."""
+    for repeat in count():
+        for start in range(0, len(texts), ROW_GROUP):
+            part = texts.slice(start, min(ROW_GROUP, rows))
+            yield pa.table({"text": pc.binary_join_element_wise(part, f"#{repeat}", " ")})
+            rows -= len(part)
+            if not rows:
+                return
+
+
+def peak_mebibytes(table: Path, model: str, sample: int) -> tuple[float, float]:
     """Peak resident memory in MiB and wall time in seconds of scoring a table in a process of its own."""
-    command = [sys.executable, "-m", "sentscore", "file", str(table), "--model", model, "--force", "--device", "cpu"]
+    arguments = ["file", str(table), "--model", model, "--force", "--device", "cpu"]
+    program = ["-m", "sentscore"] if sample == 1 else ["-c", SAMPLED, str(sample)]
+    command = [sys.executable, *program, *arguments]
     started = time.monotonic()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
+        raise SystemExit(f"sentscore {' '.join(arguments)}: exit code {process.returncode}")
     return usage.ru_maxrss / 1024, time.monotonic() - started
 
 
@@ -43,27 +80,30 @@ def main() -> None:
     parser.add_argument("reviews", type=Path)
     parser.add_argument("--model", default="lstm")
     parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--characters", type=int, default=200)
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--characters", type=int)
+    parser.add_argument("--sample", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
 
-    texts = pq.read_table(args.reviews, columns=["text"])["text"].slice(0, args.rows)
-    small = pa.table({"text": pc.utf8_slice_codeunits(texts, 0, args.characters)})
+    texts = pq.read_table(args.reviews, columns=["text"])["text"]
+    if args.characters:
+        texts = pc.utf8_slice_codeunits(texts, 0, args.characters)
     with tempfile.TemporaryDirectory() as folder:
-        peaks: dict[int, list[float]] = {1: [], TIMES: []}
-        for times in peaks:
-            with pq.ParquetWriter(Path(folder) / f"{times}.parquet", small.schema) as writer:
-                for _ in range(times):
-                    writer.write_table(small, row_group_size=small.num_rows)
+        peaks: dict[int, list[float]] = {args.rows: [], args.rows * args.times: []}
+        for rows in peaks:
+            with pq.ParquetWriter(Path(folder) / f"{rows}.parquet", pa.schema([("text", texts.type)])) as writer:
+                for table in tables(texts, rows):
+                    writer.write_table(table)
         for _ in range(args.runs):
-            for times, found in peaks.items():
-                peak, seconds = peak_mebibytes(Path(folder) / f"{times}.parquet", args.model)
+            for rows, found in peaks.items():
+                peak, seconds = peak_mebibytes(Path(folder) / f"{rows}.parquet", args.model, args.sample)
                 found.append(peak)
-                print(f"{small.num_rows * times:,} rows: {peak:,.0f} MiB, {seconds:,.0f} s", file=sys.stderr)
-    medians = {times: statistics.median(found) for times, found in peaks.items()}
+                print(f"{rows:,} rows: {peak:,.0f} MiB, {seconds:,.0f} s", file=sys.stderr)
+    medians = {rows: statistics.median(found) for rows, found in peaks.items()}
     print(f"| rows | peak MiB, median of {args.runs} | ratio |\n|---|---|---|")
-    for times, median in medians.items():
-        print(f"| {small.num_rows * times:,} | {median:,.0f} | {median / medians[1]:.3f} |")
+    for rows, median in medians.items():
+        print(f"| {rows:,} | {median:,.0f} | {median / medians[args.rows]:.3f} |")
 
 
 if __name__ == "__main__":

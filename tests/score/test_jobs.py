@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,12 +68,18 @@ class LengthScorer:
     name: str = "lstm"
     device: str = "cpu"
     precision: str = "fp32"
+    ahead: int = 0
 
     def score(self, texts: pa.Array) -> npt.NDArray[np.float32]:
         return np.array([score_of(text) for text in texts.to_pylist()], np.float32)
 
     def pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(1)
+
+    def encode(self, texts: pa.ChunkedArray) -> Future[pa.ChunkedArray]:
+        done: Future[pa.ChunkedArray] = Future()
+        done.set_result(texts)
+        return done
 
     def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
         return Done(self.score(texts))
@@ -386,10 +392,31 @@ class TestWindows:
         assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [10] * 9
         assert found.read()["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
 
+    def test_blocks_are_encoded_ahead_and_come_out_in_order(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
+        monkeypatch.setattr("sentscore.pipeline.BLOCK_ROWS", 10)
+        events: list[str] = []
+
+        class Ahead(LengthScorer):
+            def encode(self, texts: pa.ChunkedArray) -> Future[pa.ChunkedArray]:
+                events.append("encode")
+                return super().encode(texts)
+
+            def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
+                events.append("submit")
+                return super().submit(texts, pool)
+
+        run(tmp_path / "a.parquet", scorers=[Ahead(ahead=3)])
+        assert events == ["encode"] * 4 + ["submit", "encode"] * 5 + ["submit"] * 4
+        found = pq.read_table(tmp_path / "a.scored.parquet")
+        assert found["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
+
 
 MEMORY_SCRIPT = """
 import resource, sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from sentscore.jobs import score_file
 from sentscore.sinks import plan_jobs
@@ -400,9 +427,15 @@ window.WINDOW_ROWS = 400
 class Scorer:
     name, device, precision = "lstm", "cpu", "fp32"
     tokens = tokens_done = seconds = 1
+    ahead = 0
 
     def pool(self):
         return ThreadPoolExecutor(1)
+
+    def encode(self, texts):
+        done = Future()
+        done.set_result(texts)
+        return done
 
     def submit(self, texts, pool):
         self.scores = np.full(len(texts), 0.5, np.float32)

@@ -86,6 +86,8 @@ def bench(
     from sentscore.scorer import Scorer
 
     scorer = Scorer.load(model, device=device, precision=precision, batch_tokens=batch_tokens, threads=threads)
+    if scorer.device == "cuda":
+        scorer.encode_in_processes()
     with tempfile.TemporaryDirectory() as folder:
         if table is None:
             table, column = Path(folder) / "reviews.parquet", None

@@ -150,6 +150,8 @@ def file(
         Scorer(artifact, device=device, precision=precision, batch_tokens=batch_tokens) for artifact in artifacts
     ]
     for scorer in scorers:
+        if scorer.device == "cuda":
+            scorer.encode_in_processes()
         scorer.score(["."])  # loads the tokenizer, which no job's speed should be told by
 
     summaries = []
