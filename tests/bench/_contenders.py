@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from _measure import Rows
 from _networks import distilbert, notebook, torch_batches
 from _rival import Labels, Rival, Setting, fastest_seconds, listed
-from sentscore import Scorer
+from sentscore.artifact import Precision
 from sentscore.batching import batches_by_length, padded
 
 _PAD_ID: Final = 0  # behind a review's end, where the graph does not look
@@ -35,11 +36,13 @@ class Entry:
         load: loads and fits whatever it needs, outside all timing.
         packages: import name -> name to install, of what it needs beside sentscore's core.
         needs_train: whether it is fitted on labelled reviews.
+        precision: that the model must have.
     """
 
     load: Callable[[Setting], Rival]
     packages: dict[str, str]
     needs_train: bool = False
+    precision: Precision = "fp32"
 
 
 def tfidf(setting: Setting) -> Rival:
@@ -93,19 +96,13 @@ def vader(setting: Setting) -> Rival:
     )
 
 
-def sessions(setting: Setting, label: str = "sentscore, ONNX Runtime sessions alone", **options: Any) -> Rival:
-    """ONNX Runtime alone: what is left of sentscore's time when texts and files cost nothing.
-
-    Args:
-        setting: what all rivals share.
-        label: of the table's row.
-        options: further ones of `Session`.
-    """
+def sessions(setting: Setting, precision: Precision) -> Rival:
+    """ONNX Runtime alone: what is left of sentscore's time when texts and files cost nothing."""
     from concurrent.futures import ThreadPoolExecutor
 
     from sentscore.session import Session
 
-    session = Session(setting.artifact, device="cpu", **options)
+    session = Session(setting.artifact, device="cpu", precision=precision)
     encoded = setting.reviews.encoded
 
     def start(rows: Rows, batch_tokens: int) -> Callable[[], list[npt.NDArray[np.float32]]]:
@@ -124,7 +121,7 @@ def sessions(setting: Setting, label: str = "sentscore, ONNX Runtime sessions al
     trial = setting.trial_rows(setting.trial, group=min(setting.trial, 64))
     best = min(budgets, key=lambda tokens: fastest_seconds(start(trial, tokens)))
     return Rival(
-        label=f"{label}, batches of {best:,} tokens",
+        label=f"sentscore {precision}, ONNX Runtime sessions alone, batches of {best:,} tokens",
         takes="padded token ids",
         threads=setting.threads,
         start=lambda rows: start(rows, best),
@@ -132,36 +129,11 @@ def sessions(setting: Setting, label: str = "sentscore, ONNX Runtime sessions al
     )
 
 
-def scorer(setting: Setting, label: str = "sentscore, Scorer.score", **options: Any) -> Rival:
-    """The Python interface.
-
-    Args:
-        setting: what all rivals share.
-        label: of the table's row.
-        options: further ones of `Scorer.load`.
-    """
-
-    def start(rows: Rows) -> Callable[[], npt.NDArray[np.float32]]:
-        texts = setting.reviews.take(rows)
-        # A new one each time: it remembers the words that it has seen, and these reviews may come again.
-        fresh = Scorer.load(setting.model, device="cpu", threads=setting.threads, **options)
-        return lambda: fresh.score(texts)
-
-    return Rival(label=label, takes="texts", threads=setting.threads, start=start, positive=_above_half)
-
-
-def command(setting: Setting, label: str = "`sentscore file`, the whole process", **options: str) -> Rival:
-    """The command line, from the process's start to the closed Parquet file.
-
-    Args:
-        setting: what all rivals share.
-        label: of the table's row.
-        options: further ones of `sentscore file`: `precision="int8"` becomes `--precision int8`.
-    """
+def command(setting: Setting, precision: Precision) -> Rival:
+    """The command line, from the process's start to the closed Parquet file."""
     source, target = setting.folder / "reviews.parquet", setting.folder / "scored.parquet"
     arguments = [sys.executable, "-m", "sentscore", "file", str(source), "--output", str(target)]
-    arguments += ["--model", setting.model, "--device", "cpu"]
-    arguments += [word for name, value in options.items() for word in (f"--{name}", value)]
+    arguments += ["--model", setting.model, "--device", "cpu", "--precision", precision]
 
     def go() -> Path:
         done = subprocess.run(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
@@ -175,7 +147,7 @@ def command(setting: Setting, label: str = "`sentscore file`, the whole process"
         return go
 
     return Rival(
-        label=label,
+        label=f"`sentscore file --precision {precision}`, the whole process",
         takes="a Parquet file",
         threads=setting.threads,
         start=start,
@@ -196,8 +168,9 @@ ENTRIES: Final[dict[str, Entry]] = {
     "distilbert": Entry(distilbert, {**_TORCH, "transformers": "transformers", "tokenizers": "tokenizers"}),
     "tfidf": Entry(tfidf, {"sklearn": "scikit-learn"}, needs_train=True),
     "vader": Entry(vader, {"vaderSentiment": "vaderSentiment"}),
-    "sessions": Entry(sessions, {}),
-    "scorer": Entry(scorer, {}),
-    "file": Entry(command, {}),
+    "sessions": Entry(partial(sessions, precision="fp32"), {}),
+    "file": Entry(partial(command, precision="fp32"), {}),
+    "sessions-int8": Entry(partial(sessions, precision="int8"), {}, precision="int8"),
+    "file-int8": Entry(partial(command, precision="int8"), {}, precision="int8"),
 }
-"""All rivals. Another setting of sentscore is a line: `Entry(partial(command, label=…, precision="int8"), {})`."""
+"""All rivals."""

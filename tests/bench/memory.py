@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -60,9 +60,9 @@ def tables(texts: pa.ChunkedArray, rows: int) -> Iterator[pa.Table]:
                 return
 
 
-def peak_mebibytes(table: Path, model: str, sample: int) -> tuple[float, float]:
+def peak_mebibytes(table: Path, model: str, options: Sequence[str] = (), sample: int = 1) -> tuple[float, float]:
     """Peak resident memory in MiB and wall time in seconds of scoring a table in a process of its own."""
-    arguments = ["file", str(table), "--model", model, "--force", "--device", "cpu"]
+    arguments = ["file", str(table), "--model", model, "--force", "--device", "cpu", *options]
     program = ["-m", "sentscore"] if sample == 1 else ["-c", SAMPLED, str(sample)]
     command = [sys.executable, *program, *arguments]
     started = time.monotonic()
@@ -97,7 +97,7 @@ def main() -> None:
                     writer.write_table(table)
         for _ in range(args.runs):
             for rows, found in peaks.items():
-                peak, seconds = peak_mebibytes(Path(folder) / f"{rows}.parquet", args.model, args.sample)
+                peak, seconds = peak_mebibytes(Path(folder) / f"{rows}.parquet", args.model, sample=args.sample)
                 found.append(peak)
                 print(f"{rows:,} rows: {peak:,.0f} MiB, {seconds:,.0f} s", file=sys.stderr)
     medians = {rows: statistics.median(found) for rows, found in peaks.items()}

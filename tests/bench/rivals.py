@@ -2,7 +2,7 @@
 
     pip install -e '.[bench]'
     python tests/bench/rivals.py REVIEWS.parquet --train TRAIN.parquet [--model lstm] [--seconds 20] [--runs 5]
-    python tests/bench/rivals.py REVIEWS.parquet --only notebook,torch,file --size file=25000
+    python tests/bench/rivals.py REVIEWS.parquet --only sessions-int8,file-int8 --size file-int8=25000
 
 REVIEWS has a column `text`, TRAIN also `label` (0 or 1); with a `label` in REVIEWS the accuracy is shown too. Every
 run times each rival once, on reviews drawn anew: as many as it scores in about `--seconds`, of lengths spread as those
@@ -83,17 +83,22 @@ def main() -> None:
     parser.add_argument("reviews", type=Path)
     parser.add_argument("--model", default="lstm", help="a shipped model's name or an artifact's folder")
     parser.add_argument("--train", type=Path, help="labelled reviews that tfidf is fitted on")
-    parser.add_argument("--only", default=",".join(ENTRIES), help="rivals, separated by commas (default: %(default)s)")
+    parser.add_argument("--only", help=f"rivals, separated by commas (default: all that fit: {', '.join(ENTRIES)})")
     parser.add_argument("--seconds", type=float, default=20.0, help="of a run, which decides on how many reviews")
     parser.add_argument("--size", action="append", default=[], metavar="RIVAL=N", help="reviews a run, instead")
     parser.add_argument("--trial", type=int, default=256, help="reviews that batch sizes are tried on (default: 256)")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--reference", help="what the others are compared with (default: file, or the first)")
+    parser.add_argument("--reference", help="what the others are compared with (default: file-int8, file or the first)")
     parser.add_argument("--seed", type=int, default=1234)
     args = parser.parse_args()
 
-    names = chosen(parser, args.only, train=args.train)
-    reference = args.reference or ("file" if "file" in names else names[0])
+    precisions = load_artifact(args.model).graphs
+    fitting = [name for name, entry in ENTRIES.items() if entry.precision in precisions]
+    names = chosen(parser, args.only or ",".join(fitting), train=args.train)
+    if unfit := set(names).difference(fitting):
+        parser.error(f"--only {', '.join(unfit)}: model {args.model} has {', '.join(precisions)} alone")
+    best = [name for name in ("file-int8", "file") if name in names]
+    reference = args.reference or (best or names)[0]
     if reference not in names:
         parser.error(f"--reference {reference} is not among {', '.join(names)}")
     sizes = given_sizes(parser, args.size, names)

@@ -1,4 +1,4 @@
-"""Wall time of `sentscore --help` and `sentscore text`, and what --help imports, as a Markdown table.
+"""Wall time of `sentscore --help` and `sentscore text`, and what they spend on imports, as Markdown tables.
 
 python tests/bench/startup.py [--model lstm] [--runs 9]
 """
@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 
+COLUMNS = 2  # signs between the three columns of -X importtime
+SHOWN = 12  # packages of the breakdown
 HEAVY = ("torch", "torchtext", "spacy", "onnxruntime", "onnx", "pyarrow", "numpy", "rich")
 
 
@@ -21,13 +23,18 @@ def seconds(arguments: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def imported(arguments: list[str]) -> set[str]:
-    """The packages whose submodules a process imports: a package that is only looked for, and not there, has none."""
+def imports(arguments: list[str]) -> dict[str, float]:
+    """Milliseconds that a process spends on the modules of each package, without what these import of others."""
     result = subprocess.run(
         [sys.executable, "-X", "importtime", *arguments], check=True, capture_output=True, text=True
     )
-    names = [line.rsplit("|", 1)[1].strip() for line in result.stderr.splitlines() if line.startswith("import time:")]
-    return {name.split(".")[0] for name in names if "." in name}
+    found: dict[str, float] = {}
+    for line in result.stderr.splitlines():
+        itself, _, name = line.removeprefix("import time:").split("|") if line.count("|") == COLUMNS else ("", "", "")
+        if itself.strip().isdecimal():
+            package = name.strip().split(".")[0]
+            found[package] = found.get(package, 0.0) + int(itself) / 1000
+    return found
 
 
 def main() -> None:
@@ -41,13 +48,21 @@ def main() -> None:
         "sentscore --help": ["-m", "sentscore", "--help"],
         "sentscore text": ["-m", "sentscore", "text", "A great film.", "--model", args.model, "--device", "cpu"],
     }
+    breakdowns = {}
     print(f"| command | seconds, median of {args.runs} | lowest | highest | heavy imports |\n|---|---|---|---|---|")
     for name, arguments in commands.items():
         seconds(arguments)  # fills the file cache
         times = [seconds(arguments) for _ in range(args.runs)]
-        found = imported(arguments)
-        heavy = ", ".join(package for package in HEAVY if package in found) or "none"
+        breakdowns[name] = imports(arguments)
+        heavy = ", ".join(package for package in HEAVY if package in breakdowns[name]) or "none"
         print(f"| {name} | {statistics.median(times):.3f} | {min(times):.3f} | {max(times):.3f} | {heavy} |")
+    for name, found in breakdowns.items():
+        print(f"\n| {name}: imports | ms, without what they import themselves |\n|---|---|")
+        ranked = sorted(found.items(), key=lambda entry: -entry[1])
+        for package, milliseconds in ranked[:SHOWN]:
+            print(f"| {package} | {milliseconds:.0f} |")
+        rest = [milliseconds for _, milliseconds in ranked[SHOWN:]]
+        print(f"| {len(rest)} others | {sum(rest):.0f} |\n| all | {sum(found.values()):.0f} |")
 
 
 if __name__ == "__main__":

@@ -36,13 +36,14 @@ def cells(line: str) -> list[str]:
 
 
 def test_the_table_has_a_row_a_rival_and_what_it_was_measured_with(monkeypatch, capsys, reviews, tiny_artifact) -> None:
-    sizes = ["--size", "scorer=7", "--size", "file=39"]
-    run(monkeypatch, reviews, "--model", tiny_artifact, "--only", "scorer,file", "--runs", 1, *sizes)
+    sizes = ["--size", "sessions=7", "--size", "file=39"]
+    run(monkeypatch, reviews, "--model", tiny_artifact, "--only", "sessions,file", "--runs", 1, *sizes)
     out = capsys.readouterr().out.splitlines()
-    scorer, file = cells(out[2]), cells(out[3])
+    sessions, file = cells(out[2]), cells(out[3])
     assert cells(out[0])[1] == "`file` is so many times as fast"
-    assert [scorer[0], scorer[4]] == ["sentscore, Scorer.score", "7"]
-    assert [file[0], file[1], file[4]] == ["`sentscore file`, the whole process", "1", "39"]
+    assert sessions[0].startswith("sentscore fp32, ONNX Runtime sessions alone, batches of ")
+    assert sessions[4] == "7"
+    assert [file[0], file[1], file[4]] == ["`sentscore file --precision fp32`, the whole process", "1", "39"]
     assert file[3].endswith("of 39")
     assert any(line.startswith("- Reviews: 39,") for line in out)
     assert any("onnxruntime" in line and "Python" in line for line in out)
@@ -111,6 +112,7 @@ def test_accuracy_and_ratios_are_those_of_the_runs(monkeypatch, capsys, reviews,
         (["--only", "file", "--reference", "scorer"], "--reference scorer is not among file"),
         (["--only", "file", "--size", "scorer=5"], "--size scorer=5: write RIVAL=N"),
         (["--only", "file", "--size", "file=0"], "--size file=0: write RIVAL=N"),
+        (["--only", "file-int8", "--model", "gru"], "--only file-int8: model gru has fp32, fp16 alone"),
         (["--only", "file", "--runs", "0"], "--runs and --trial must be at least 1"),
     ],
 )
@@ -127,4 +129,4 @@ def test_a_table_without_reviews_is_named(monkeypatch, tmp_path, tiny_artifact) 
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"body": ["good film"]}), path)
     with pytest.raises(SystemExit, match=r"other\.parquet: no column text"):
-        run(monkeypatch, path, "--model", tiny_artifact, "--only", "scorer")
+        run(monkeypatch, path, "--model", tiny_artifact, "--only", "file")

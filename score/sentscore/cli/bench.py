@@ -17,6 +17,7 @@ from sentscore.cli.options import (
     ModelOption,
     PrecisionChoice,
     PrecisionOption,
+    ThreadsOption,
 )
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def bench_cli(
     batch_tokens: Annotated[
         int | None, typer.Option("--batch-tokens", min=1, help="Tokens of a batch.  [default: by the device]")
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Batches at work at a time.  [default: by the device]")
-    ] = None,
+    threads: ThreadsOption = None,
     rows: Annotated[int, typer.Option("--rows", min=1, help="Texts, where no INPUT is given.")] = 2_000,
     repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Jobs that are measured.")] = 5,
     warm_up: Annotated[int, typer.Option("--warm-up", min=0, help="Jobs before them that are not.")] = 1,

@@ -15,6 +15,7 @@ from sentscore.cli.options import (
     ModelOption,
     PrecisionChoice,
     PrecisionOption,
+    ThreadsOption,
 )
 from sentscore.errors import UsageError
 
@@ -52,6 +53,7 @@ def file_cli(
         int | None,
         typer.Option("--batch-tokens", min=1, help="Tokens of a batch.  [default: by the device]"),
     ] = None,
+    threads: ThreadsOption = None,
     whole: Annotated[
         bool,
         typer.Option("--whole", help="Score each file as one text, into one table."),
@@ -77,6 +79,7 @@ def file_cli(
         device=device.value,
         precision=precision.value,
         batch_tokens=batch_tokens,
+        threads=threads,
         whole=whole,
         format=format,
         force=force,
@@ -95,6 +98,7 @@ def file(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "int8", "fp16"] = "auto",
     batch_tokens: int | None = None,
+    threads: int | None = None,
     whole: bool = False,
     format: str | None = None,
     force: bool = False,
@@ -112,6 +116,7 @@ def file(
         device: what to run on.
         precision: what to compute in.
         batch_tokens: tokens of a batch; None for the device's default.
+        threads: batches at work at a time; None for the device's default.
         whole: whether each file is one text, all of them together one table.
         format: the inputs' format; None to go by their names.
         force: whether outputs that exist may be replaced.
@@ -147,7 +152,8 @@ def file(
     else:
         check_inputs(jobs, added, column=column)
     scorers = [
-        Scorer(artifact, device=device, precision=precision, batch_tokens=batch_tokens) for artifact in artifacts
+        Scorer(artifact, device=device, precision=precision, batch_tokens=batch_tokens, threads=threads)
+        for artifact in artifacts
     ]
     for scorer in scorers:
         if scorer.device == "cuda":

@@ -91,4 +91,9 @@ PrecisionOption = Annotated[
     ),
 ]
 
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Batches at work at a time.  [default: one a processor, two on CUDA]"),
+]
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
