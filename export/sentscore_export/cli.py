@@ -29,7 +29,7 @@ def export_cli(
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The artifact folder to write.")],
     precision: Annotated[
         list[PrecisionChoice] | None,
-        typer.Option("--precision", help="int8, of an LSTM, and fp16, for GPUs, are written beside fp32."),
+        typer.Option("--precision", help="int8, for CPUs, and fp16, for GPUs, are written beside fp32."),
     ] = None,
     test: Annotated[
         Path | None,

@@ -16,7 +16,7 @@ import torch
 
 from sentscore._version import __version__
 from sentscore.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
-from sentscore.errors import ArtifactError, InputError, OutputError, UsageError
+from sentscore.errors import ArtifactError, InputError, OutputError
 from sentscore.vocabulary import Vocabulary
 from sentscore_export.card import model_card
 from sentscore_export.evaluation import evaluate
@@ -103,7 +103,7 @@ def export(
     Args:
         run_dir: what `sentscore-train` left.
         out_dir: the artifact folder; it appears whole or not at all.
-        precisions: graphs to write beside the float32 one: `int8` for an LSTM, `fp16` for GPUs.
+        precisions: graphs to write beside the float32 one: `int8` for CPUs, `fp16` for GPUs.
         parity: what is compared; None takes the defaults.
         test: a Parquet table with columns `text` and `label` (0 or 1), to put the accuracy into the manifest.
         force: replace an artifact that is there.
@@ -113,17 +113,13 @@ def export(
         InputError: the checkpoint or the test table cannot be read.
         ParityError: ONNX Runtime differs from torch; nothing is written.
         BatchDependenceError: a score depends on the batch; nothing is written.
-        UsageError: int8 is asked for and the model is not an LSTM.
         OutputError: the folder is there already, or cannot be written.
     """
     if out_dir.exists() and not force:
         raise OutputError(f"{out_dir}: exists already: replace it with --force or name another folder")
     parity = parity or ParityConfig()
     source = read_checkpoint(run_dir)
-    architecture = source.model.architecture
     chosen = tuple(precision for precision in PRECISIONS if precision == "fp32" or precision in precisions)
-    if "int8" in chosen and architecture.name != "lstm":
-        raise UsageError(f"int8 is for the LSTM, {run_dir} holds a {architecture.name}: leave out --precision int8")
     vocabulary_file = FileEntry.of(source.vocabulary.encode("utf-8"))
     graphs: dict[Precision, bytes] = {}
     for precision in chosen:  # float32 first

@@ -11,7 +11,7 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 
 from sentscore.artifact import Precision
-from sentscore_export import int8
+from sentscore_export import int8_gru, int8_lstm
 from sentscore_export.nodes import GraphBuilder
 from sentscore_train.models import MASKED, Architecture
 
@@ -44,31 +44,22 @@ def build_graph(
         tensors: float32, under the checkpoint's names.
         temperature: of the probability.
         metadata: stored as the model's metadata properties.
-        precision: of the weights and products; int8 is for the LSTM.
+        precision: of the weights and products, float32 or int8.
     """
     graph = GraphBuilder()
     node, constant = graph.node, graph.constant
-    quantized = precision == "int8"
-    hidden = architecture.hidden_size + (int8.PINS if quantized else 0)
     ids = node("Transpose", ["token_ids"], "ids", perm=[1, 0])  # [T, B]
-    if quantized:
-        x = int8.embedded(graph, tensors["embedding.weight"], ids)
-        initial_cells = int8.pinned_cells(graph, architecture.hidden_size)
+    layers = [_weights(architecture, tensors, layer) for layer in range(architecture.num_layers)]
+    embedding, head = tensors["embedding.weight"], tensors["head.weight"]
+    last: str | None = None
+    if precision != "int8":
+        states, last = _recurrent(graph, architecture, embedding, ids, layers)
+    elif architecture.name == "lstm":
+        states, last = int8_lstm.recurrent(graph, embedding, ids, layers)
+        head = int8_lstm.head_weight(head, architecture.hidden_size)
     else:
-        x = node("Gather", [constant("embedding", tensors["embedding.weight"], np.float32), ids], "embedded", axis=0)
-    # 0 copies the input's size of that axis: [T, B, 2, H] -> [T, B, 2H].
-    merged = constant("merged_shape", [0, 0, 2 * hidden], np.int64)
-    for layer in range(architecture.num_layers):
-        weights = _weights(architecture, tensors, layer)
-        if quantized:
-            y = int8.lstm(graph, weights, layer, x, initial_cells, hidden=architecture.hidden_size)
-        else:
-            y = _recurrent(graph, architecture, weights, layer, x)  # [T, 2, B, H]
-        by_text = node("Transpose", [y], f"by_text_{layer}", perm=[0, 2, 1, 3])
-        x = node("Reshape", [by_text, merged], f"hidden_{layer}")  # [T, B, 2H]
-    pooled = _pool(graph, architecture, x, f"last_{architecture.num_layers - 1}", hidden)
-    head = tensors["head.weight"]
-    head = int8.head_weight(head, architecture.hidden_size) if quantized else head
+        states = int8_gru.recurrent(graph, embedding, ids, layers)
+    pooled = _pool(graph, architecture, states, last, head.shape[1] // len(architecture.pooling))
     # A product and a sum by row instead of a matrix product, whose rounding may depend on the number of rows.
     weighted = node("Mul", [pooled, constant("head_weight", head, np.float32)], "weighted")
     summed = node("ReduceSum", [weighted, constant("last_axis", [-1], np.int64)], "summed", keepdims=0)
@@ -92,7 +83,8 @@ def build_graph(
             graph.constants,
         ),
         producer_name="sentscore",
-        opset_imports=[helper.make_opsetid("", OPSET)] + ([helper.make_opsetid(int8.DOMAIN, 1)] if quantized else []),
+        opset_imports=[helper.make_opsetid("", OPSET)]
+        + ([helper.make_opsetid(int8_lstm.DOMAIN, 1)] if precision == "int8" else []),
         ir_version=IR_VERSION,
     )
     helper.set_model_props(model, dict(metadata))
@@ -115,15 +107,22 @@ def _weights(architecture: Architecture, tensors: Mapping[str, Array], layer: in
 
 
 def _recurrent(
-    graph: GraphBuilder, architecture: Architecture, weights: Mapping[str, Array], layer: int, x: str
-) -> str:
-    """One bidirectional layer on x [T, B, input]; the name of its outputs [T, 2, B, H]."""
-    constants = [graph.constant(f"{name}_{layer}", value, np.float32) for name, value in weights.items()]
+    graph: GraphBuilder, architecture: Architecture, embedding: Array, ids: str, layers: list[dict[str, Array]]
+) -> tuple[str, str]:
+    """All layers on ids [T, B]; the names of the last one's states [T, B, 2H] and of its last states [2, B, H]."""
     attributes: dict[str, Any] = {"direction": "bidirectional", "hidden_size": architecture.hidden_size}
     if architecture.name == "gru":
         attributes["linear_before_reset"] = 1  # torch resets after the matrix product
-    outputs = [f"states_{layer}", f"last_{layer}"]
-    return graph.multiple(outputs, architecture.name.upper(), [x, *constants, "lengths"], **attributes)[0]
+    x = graph.node("Gather", [graph.constant("embedding", embedding, np.float32), ids], "embedded", axis=0)
+    # 0 copies the input's size of that axis: [T, B, 2, H] -> [T, B, 2H].
+    merged = graph.constant("merged_shape", [0, 0, 2 * architecture.hidden_size], np.int64)
+    for layer, weights in enumerate(layers):
+        constants = [graph.constant(f"{name}_{layer}", value, np.float32) for name, value in weights.items()]
+        inputs, outputs = [x, *constants, "lengths"], [f"states_{layer}", f"last_{layer}"]
+        graph.multiple(outputs, architecture.name.upper(), inputs, **attributes)  # [T, 2, B, H]
+        by_text = graph.node("Transpose", [outputs[0]], f"by_text_{layer}", perm=[0, 2, 1, 3])
+        x = graph.node("Reshape", [by_text, merged], f"hidden_{layer}")  # [T, B, 2H]
+    return x, outputs[1]
 
 
 def _reorder(weights: Array, kind: str) -> Array:
@@ -133,11 +132,19 @@ def _reorder(weights: Array, kind: str) -> Array:
     return np.concatenate([blocks[gate] for gate in order])
 
 
-def _pool(graph: GraphBuilder, architecture: Architecture, x: str, last_state: str, hidden: int) -> str:
-    """[T, B, 2H] -> [B, 2H * poolings], over the tokens inside each text's length; H is `hidden`."""
+def _pool(graph: GraphBuilder, architecture: Architecture, x: str, last_state: str | None, width: int) -> str:
+    """Pools [T, B, width] into [B, width * poolings], over the tokens inside each text's length.
+
+    Args:
+        graph: gets the nodes.
+        architecture: says which poolings, in which order.
+        x: the states of both directions; inside a text's length each may have its own order.
+        last_state: [2, B, width / 2]; None where each direction's stands at the length's last place of `x`.
+        width: of the states of both directions.
+    """
     node, constant = graph.node, graph.constant
     parts = []
-    if {"max", "mean"} & set(architecture.pooling):
+    if {"max", "mean"} & set(architecture.pooling) or last_state is None:
         first_axis = constant("first_axis", [0], np.int64)
         size = node("Shape", ["ids"], "size", start=0, end=1)  # [1]: T
         tokens = node("Squeeze", [size, first_axis], "tokens_count")
@@ -146,7 +153,8 @@ def _pool(graph: GraphBuilder, architecture: Architecture, x: str, last_state: s
         column = node("Unsqueeze", [place, constant("second_axis", [1], np.int64)], "place_column")  # [T, 1]
         lengths = node("Cast", ["lengths"], "lengths_int64", to=TensorProto.INT64)
         inside = node("Less", [column, lengths], "inside")  # [T, B]
-        mask = node("Unsqueeze", [inside, constant("third_axis", [2], np.int64)], "mask")  # [T, B, 1]
+        third_axis = constant("third_axis", [2], np.int64)
+        mask = node("Unsqueeze", [inside, third_axis], "mask")  # [T, B, 1]
     for pooling in architecture.pooling:
         if pooling == "max":
             masked = node("Where", [mask, x, constant("masked", MASKED, np.float32)], "max_masked")
@@ -157,8 +165,13 @@ def _pool(graph: GraphBuilder, architecture: Architecture, x: str, last_state: s
             counts = node("Cast", ["lengths"], "counts", to=TensorProto.FLOAT)
             by_row = node("Unsqueeze", [counts, constant("count_axis", [1], np.int64)], "counts_column")  # [B, 1]
             parts.append(node("Div", [total, by_row], "mean_pooled"))
-        else:
+        elif last_state is not None:
             by_text = node("Transpose", [last_state], "last_by_text", perm=[1, 0, 2])  # [B, 2, H]
-            shape = constant("last_shape", [0, 2 * hidden], np.int64)
+            shape = constant("last_shape", [0, width], np.int64)
             parts.append(node("Reshape", [by_text, shape], "last_pooled"))  # [B, 2H]
+        else:
+            is_last = node("Equal", [node("Add", [column, one], "place_after"), lengths], "is_last")  # [T, B]
+            last_mask = node("Unsqueeze", [is_last, third_axis], "last_mask")
+            masked = node("Where", [last_mask, x, constant("not_last", MASKED, np.float32)], "last_masked")
+            parts.append(node("ReduceMax", [masked, first_axis], "last_pooled", keepdims=0))
     return parts[0] if len(parts) == 1 else node("Concat", parts, "pooled", axis=1)

@@ -13,7 +13,7 @@ them. The pinned numbers of a token are 0 and 255 in a table of uint8, where the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -32,7 +32,29 @@ _ZERO_POINT: Final = 128
 Array = npt.NDArray[np.float32]
 
 
-def embedded(graph: GraphBuilder, embedding: Array, ids: str) -> str:
+def recurrent(
+    graph: GraphBuilder, embedding: Array, ids: str, layers: Sequence[Mapping[str, Array]]
+) -> tuple[str, str]:
+    """All layers on ids [T, B], with pins: names of the states [T, B, 2 (H + 2)] and last states [2, B, H + 2].
+
+    Args:
+        graph: gets the nodes.
+        embedding: float32 [V, E].
+        ids: name of the ids, time first; `lengths` is the name of the lengths.
+        layers: `W` [2, 4H, input], `R` [2, 4H, H] and `B` [2, 8H] of each, gates in ONNX's order i, o, f, c.
+    """
+    hidden = layers[0]["R"].shape[2]
+    x = _embedded(graph, embedding, ids)
+    initial_cells = _pinned_cells(graph, hidden)
+    merged = graph.constant("merged_shape", [0, 0, 2 * (hidden + PINS)], np.int64)  # 0 copies the input's size
+    for layer, weights in enumerate(layers):
+        y, last = _lstm(graph, weights, layer, x, initial_cells, hidden=hidden)  # [T, 2, B, H + 2]
+        by_text = graph.node("Transpose", [y], f"by_text_{layer}", perm=[0, 2, 1, 3])
+        x = graph.node("Reshape", [by_text, merged], f"hidden_{layer}")
+    return x, last
+
+
+def _embedded(graph: GraphBuilder, embedding: Array, ids: str) -> str:
     """Looks up ids [T, B] in the table float32 [V, E], stored as uint8; the name of float32 [T, B, E + 2]."""
     scale = float(np.abs(embedding).max()) / 127.0 or 1.0
     table = np.rint(embedding / scale) + _ZERO_POINT  # 1 to 255
@@ -48,7 +70,7 @@ def embedded(graph: GraphBuilder, embedding: Array, ids: str) -> str:
     return graph.node("DequantizeLinear", inputs, "embedded")
 
 
-def pinned_cells(graph: GraphBuilder, hidden: int) -> str:
+def _pinned_cells(graph: GraphBuilder, hidden: int) -> str:
     """The initial cell states [2, B, H + 2] of any layer: 0, and far out for the pins."""
     state = np.zeros((2, 1, hidden + PINS), np.float32)
     state[:, :, hidden:] = [-_SATURATED, _SATURATED]
@@ -58,19 +80,10 @@ def pinned_cells(graph: GraphBuilder, hidden: int) -> str:
     return graph.node("Expand", [graph.constant("pinned", state, np.float32), shape], "initial_cells")
 
 
-def lstm(
+def _lstm(
     graph: GraphBuilder, weights: Mapping[str, Array], layer: int, x: str, initial_cells: str, *, hidden: int
-) -> str:
-    """One bidirectional layer; the name of its outputs [T, 2, B, H + 2].
-
-    Args:
-        graph: gets the node.
-        weights: `W` [2, 4H, input], `R` [2, 4H, H] and `B` [2, 8H] with gates in ONNX's order i, o, f, c.
-        layer: from 0, for names.
-        x: its input [T, B, input + 2], or [T, B, 2 (H + 2)] behind another layer.
-        initial_cells: what `pinned_cells` gave.
-        hidden: H.
-    """
+) -> list[str]:
+    """One bidirectional layer on x [T, B, input with pins]; names of its outputs [T, 2, B, H + 2] and last states."""
     w = _with_pinned_gates(weights["W"], 1)
     # The pins of what comes in are read by no one: of the embedding they stand last, of a layer behind each direction.
     directions = 2 if layer else 1
@@ -104,7 +117,7 @@ def lstm(
         domain=DOMAIN,
         direction="bidirectional",
         hidden_size=hidden + PINS,
-    )[0]
+    )
 
 
 def head_weight(weight: Array, hidden: int) -> Array:
