@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Final
 
 import numpy as np
@@ -97,13 +97,12 @@ class Encoder:
         return EncodedTexts(ids, offsets[chunks.offsets])
 
     def _ids_of_chunks(self, chunks: Sequence[str]) -> tuple[list[int], list[int]]:
-        look_up, unk = self._id_of.get, self.vocabulary.unk_id
-        ids: list[int] = []
+        tokens: list[str] = []
         counts: list[int] = []
-        for tokens in tokenize_chunks(chunks):
-            ids += [look_up(token, unk) for token in tokens]
-            counts.append(len(tokens))
-        return ids, counts
+        for of_chunk in tokenize_chunks(chunks):
+            tokens += of_chunk
+            counts.append(len(of_chunk))
+        return list(map(self._id_of.get, tokens, repeat(self.vocabulary.unk_id))), counts
 
 
 def head_and_tail(encoded: EncodedTexts, max_tokens: int) -> EncodedTexts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Set
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, Final
 
 Item = tuple[Any, Any]  # an operation of `re` and its argument
@@ -114,6 +115,73 @@ def is_one_character(items: Iterable[Item], *, anywhere: bool = False) -> bool:
             continue
         widths.append({"AT": 0, "LITERAL": 1, "IN": 1}.get(name, 2))
     return sorted(widths) == [0, 1]
+
+
+def sees_words_alike(items: list[Item], letters: Set[str], marks: Set[str]) -> bool:
+    """Whether a pattern looks for the same in all texts of the same marks, whatever the words between them.
+
+    True where, in a text of marks and of words of two letters or more, no match has a letter of a word in it, and where
+    matches lie depends on the marks alone.
+
+    Args:
+        items: the pattern.
+        letters: what words are made of.
+        marks: everything else in the texts. There may be letters among them, which then stand alone.
+    """
+    return all(
+        not may_match_within(choice, letters | marks)
+        or _has_lone_letters(choice, letters)
+        or _looks_at_ends_of_words(choice, letters)
+        for choice in alternatives(items)
+    )
+
+
+def _has_lone_letters(items: list[Item], letters: Set[str]) -> bool:
+    """Whether a pattern is a plain text whose letters each have a mark or an end of the string on both sides."""
+    if not items or not all(item[0].name == "LITERAL" or _is_end(item) for item in items):
+        return False
+    is_letter = [operation.name == "LITERAL" and chr(argument) in letters for operation, argument in items]
+    return not (is_letter[0] or is_letter[-1] or any(left and right for left, right in pairwise(is_letter)))
+
+
+def _is_end(item: Item) -> bool:
+    operation, argument = item
+    return bool(operation.name == "AT" and argument.name in {"AT_BEGINNING", "AT_END"})
+
+
+def _looks_at_ends_of_words(items: list[Item], letters: Set[str]) -> bool:
+    """Whether matches have no letter in them, one at least of something else, and see of words two letters at most."""
+    return _tells_no_letters_apart(items, letters) and not any(
+        may_touch(items, letter, last=False) or may_contain(items, letter) for letter in letters
+    )
+
+
+def _tells_no_letters_apart(items: Iterable[Item], letters: Set[str]) -> bool:
+    for item in items:
+        argument = item[1]
+        match _name(item):
+            case "LITERAL":
+                alike = chr(argument) not in letters
+            case "IN":
+                named = [part for part in argument if part[0].name in {"LITERAL", "RANGE"}]
+                alike = len({_in(named, letter) for letter in letters}) == 1
+            case "AT":
+                alike = _is_end(item)
+            case "ASSERT" | "ASSERT_NOT":
+                seen = list(argument[1])
+                alike = len(seen) <= 2 and all(part[0].name in {"LITERAL", "IN"} for part in seen)
+                alike = alike and _tells_no_letters_apart(seen, letters)
+            case "BRANCH":
+                alike = all(_tells_no_letters_apart(branch, letters) for branch in argument[1])
+            case "SUBPATTERN":
+                alike = _tells_no_letters_apart(argument[-1], letters)
+            case name if name in _REPEATS:
+                alike = _tells_no_letters_apart(argument[2], letters)
+            case _:
+                alike = False
+        if not alike:
+            return False
+    return True
 
 
 def is_anchored(items: list[Item], place: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache, lru_cache
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sentscore import patterns
 from sentscore.patterns import UnknownPatternError
@@ -26,6 +26,12 @@ _LETTERS: Final = frozenset(string.ascii_letters)
 _HYPHENATED: Final = _LETTERS | {"-"}
 _is_hyphenated: Final = re.compile("[A-Za-z-]+").fullmatch
 _PRINTABLE: Final = _LETTERS | frozenset(string.digits + string.punctuation)
+
+_WORDS: Final = re.compile("([a-z]{2,})")
+_LOWERCASE: Final = frozenset(string.ascii_lowercase)
+_MARKS: Final = _LOWERCASE | frozenset(string.punctuation)  # what stands around words; a letter is here if it is alone
+_TEMPLATES: Final = 1 << 13  # remembered; they take 2 to 5 MB
+_TEMPLATE_CHARACTERS: Final = 40  # the marks of a longer chunk hardly come again
 
 
 @cache
@@ -59,12 +65,23 @@ def tokenize_chunks(chunks: Iterable[str]) -> Iterator[list[str]]:
             yield [token for start in starts for token in split(chunk[start : start + MAX_CHUNK_CHARACTERS])]
 
 
+class _Template(NamedTuple):
+    """Chunks of the same marks: their tokens with a space between them, and what may be a URL. `%s` is a word."""
+
+    tokens: str
+    dotted: str
+
+
 class Splitter:
     """Cuts a chunk as a spaCy tokenizer does, by the tokenizer's own rules and patterns, several times as fast.
 
     Most of spaCy's time on a chunk that it has not seen goes into the lexical attributes of its tokens, which nobody
     reads here, and into patterns that cannot match. `split` goes the way of `Tokenizer._tokenize`, and leaves a
     pattern out where its parse proves what it would say. Chunks that spaCy has special cases for go to spaCy.
+
+    Most chunks are words with marks around and between them, as in "(well-acted". Where spaCy has no special cases for
+    the words, and the parse of its patterns proves that they look at nothing but the marks, such a chunk is cut like
+    all others of the same marks: by a template that is made once.
 
     Args:
         tokenizer: spaCy's; must not change afterwards.
@@ -102,26 +119,63 @@ class Splitter:
         self._urls_have_dots = not patterns.may_match_within(url, _PRINTABLE - {"."})
         self._letters_stay_whole = not any(patterns.may_match_within(p, _LETTERS) for p in (prefix, suffix, infix))
 
+        cut_specially = [*self._special, *(token for cut in retokenized for token in cut)]
+        self._special_words = _words_and_neighbours(cut_specially)  # elsewhere these words are like any others
+        self._any_word = next(word for size in count(2) if (word := "q" * size) not in self._special_words)
+        alike = all(patterns.sees_words_alike(p, _LOWERCASE, _MARKS) for p in (prefix, suffix, infix))
+        self._has_templates = alike and self._urls_have_dots
+        self._template = lru_cache(_TEMPLATES)(self._new_template)
+
     def _split_by_spacy(self, piece: str) -> list[str]:
         return [token.text for token in self._tokenizer(piece)]
 
     def _split(self, piece: str) -> list[str]:
-        special, prefix_of, suffix_of = self._special, self._prefix_of, self._suffix_of
-        if piece in special:
+        if piece in self._special:
             return self._split_by_spacy(piece)
-        # The two commonest kinds of chunk in short: a word, and a word with a mark after it.
-        if self._letters_stay_whole and piece.isascii():
-            if piece.isalpha():
+        if piece.isascii():
+            if self._letters_stay_whole and piece.isalpha():
                 return [piece]
-            word, mark = piece[:-1], piece[-1]
-            if word.isalpha() and prefix_of.get(word[0]) == 0:
-                length = suffix_of.get(mark)
-                if (suffix_of.get(piece[-2:]) if length is None else length) == 1:
-                    tokens = [*special.get(word, (word,)), mark]
-                    return self._split_by_spacy(piece) if self._may_be_retokenized(tokens) else tokens
+            if self._has_templates and len(piece) <= _TEMPLATE_CHARACTERS:
+                from_template = self._split_by_template(piece)
+                if from_template:
+                    return from_template
         before, rest, after = self._strip(piece)
         tokens = [*before, *self._middle(rest), *after]
         return self._split_by_spacy(piece) if self._may_be_retokenized(tokens) else tokens
+
+    def _split_by_template(self, piece: str) -> list[str] | None:
+        marks_and_words = _WORDS.split(piece)
+        words = marks_and_words[1::2]
+        if not self._special_words.keys().isdisjoint(words) and self._may_be_special(marks_and_words):
+            return None
+        template = self._template(*marks_and_words[::2])
+        if template is None or (template.dotted and self._url_match(template.dotted % tuple(words))):
+            return None
+        return (template.tokens % tuple(words)).split(" ")
+
+    def _new_template(self, *marks: str) -> _Template | None:
+        """How chunks are cut that have these marks before, between and after their words; None: not all alike."""
+        if not _MARKS.issuperset("".join(marks)):
+            return None
+        before, rest, after = self._strip(self._any_word.join(marks))
+        is_dotted = "." in rest and rest not in self._special
+        tokens = [*before, *(self._cut_by_infixes(rest) if is_dotted else self._middle(rest)), *after]
+        if self._may_be_retokenized(tokens):
+            if is_dotted:
+                return None
+            tokens = self._split_by_spacy(self._any_word.join(marks))
+        return _Template(self._with_slots(" ".join(tokens)), self._with_slots(rest) if is_dotted else "")
+
+    def _may_be_special(self, marks_and_words: list[str]) -> bool:
+        """Whether a word stands between the same characters as in a special case."""
+        return any(
+            marks_and_words[place - 1].endswith(before) and marks_and_words[place + 1].startswith(after)
+            for place in range(1, len(marks_and_words), 2)
+            for before, after in self._special_words.get(marks_and_words[place], ())
+        )
+
+    def _with_slots(self, text: str) -> str:
+        return text.replace("%", "%%").replace(self._any_word, "%s")
 
     def _strip(self, piece: str) -> tuple[list[str], str, list[str]]:
         """The prefixes, what is left, and the suffixes of a piece."""
@@ -181,6 +235,9 @@ class Splitter:
             return [text]
         if not (self._urls_have_dots and text.isascii() and "." not in text) and self._url_match(text):
             return [text]
+        return self._cut_by_infixes(text)
+
+    def _cut_by_infixes(self, text: str) -> list[str]:
         tokens: list[str] = []
         start = 0
         for match in self._infix_finditer(text):
@@ -194,6 +251,17 @@ class Splitter:
 
 def _length(match: re.Match[str] | None) -> int:
     return 0 if match is None else match.end() - match.start()
+
+
+def _words_and_neighbours(texts: Iterable[str]) -> dict[str, set[tuple[str, str]]]:
+    """The words in the texts, and the characters before and after them wherever they are; empty at an end."""
+    neighbours: dict[str, set[tuple[str, str]]] = {}
+    for text in texts:
+        marks_and_words = _WORDS.split(text)
+        for place in range(1, len(marks_and_words), 2):
+            around = (marks_and_words[place - 1][-1:], marks_and_words[place + 1][:1])
+            neighbours.setdefault(marks_and_words[place], set()).add(around)
+    return neighbours
 
 
 def _retokenized(tokenizer: Tokenizer, special: dict[str, list[str]]) -> list[list[str]]:

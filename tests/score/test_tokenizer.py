@@ -88,6 +88,21 @@ def test_short_chunks_of_ascii_are_all_right() -> None:
     assert tokens_of(chunks) == [reference(chunk) for chunk in chunks]
 
 
+WORDS = ["it", "and", "or", "cannot", "jan", "well", "acted", "com", "co", "re", "not", "zq", "qq", "s", "x" * 30]
+MARKS = ["'", "''", "-", "--", "...", ".", ",", ")", "):", ";)", "(", "/", "'s", "%s", "%", '"', "*", "!?", "@", "://"]
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(st.tuples(st.sampled_from(["", *MARKS]), st.sampled_from(["", *WORDS])), min_size=1, max_size=4))
+@example([("", "well"), ("...", "acted"), (".", "com"), ("):", "")])
+@example([("", "and"), ("/", "or"), ("%s", "not")])
+def test_words_and_marks_are_cut_alike_whichever_words_came_first(parts) -> None:
+    marks = [mark for mark, _ in parts]
+    chunks = ["".join(map("".join, parts)), *("".join(mark + word for mark in marks) for word in WORDS)]
+    chunks = [chunk for chunk in chunks if chunk]
+    assert tokens_of(chunks) == [reference(chunk) for chunk in chunks]
+
+
 def test_no_chunk_and_an_empty_one_have_no_tokens() -> None:
     assert tokens_of([]) == []
     assert tokens_of(["", "a"]) == [[], ["a"]]
