@@ -169,7 +169,7 @@ def test_batches_are_padded_into_memory_that_is_used_again(tiny_artifact, monkey
 def test_a_gpu_gets_batches_by_its_memory(monkeypatch) -> None:
     for memory, tokens in ((0, 16_384), (8 << 30, 131_072), (141 << 30, 524_288)):
         monkeypatch.setattr(scorer_module, "device_memory", lambda memory=memory: memory)
-        assert scorer_module.default_batch_tokens("cuda") == tokens
+        assert scorer_module.default_batch_tokens("cuda", kind="lstm", precision="fp16") == tokens
 
 
 def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> None:
