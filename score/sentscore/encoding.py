@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sentscore.encoder import EncodedTexts, Encoder
+from sentscore.frameworks import hide_frameworks
 from sentscore.text import as_text_array
 from sentscore.vocabulary import Vocabulary
 
@@ -72,6 +73,7 @@ _encoders: list[Encoder] = []  # of a child process: the one that `_start` made
 
 
 def _start(vocabulary: Vocabulary) -> None:
+    hide_frameworks()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal: the parent decides
     _encoders[:] = [Encoder(vocabulary)]
 

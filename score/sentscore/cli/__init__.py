@@ -12,6 +12,7 @@ from sentscore.cli.guard import GuardedCommand
 from sentscore.cli.models import models_cli
 from sentscore.cli.options import DebugOption, VersionOption, new_app
 from sentscore.cli.text import text_cli
+from sentscore.frameworks import hide_frameworks
 
 __all__ = ["app", "main"]
 
@@ -42,4 +43,5 @@ for _name, _command in (
 
 def main() -> None:
     """Runs the command line; the console script."""
+    hide_frameworks()
     app(prog_name="sentscore")
