@@ -117,7 +117,7 @@ def sessions(setting: Setting, precision: Precision) -> Rival:
 
         return go
 
-    budgets = (1_024, 2_048, 4_096, 8_192)
+    budgets = (1_024, 2_048, 4_096, 8_192, 12_288, 16_384)
     trial = setting.trial_rows(setting.trial, group=min(setting.trial, 64))
     best = min(budgets, key=lambda tokens: fastest_seconds(start(trial, tokens)))
     return Rival(
