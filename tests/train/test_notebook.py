@@ -232,6 +232,14 @@ def test_a_killed_run_comes_to_the_same_result(
     assert json_of(tmp_path / "killed" / "history.json") == result.history
 
 
+def test_denormals_are_flushed_in_a_run_and_kept_after_it(run: Runner) -> None:
+    smallest = torch.tensor(torch.finfo(torch.float32).tiny)
+    seen = []
+    run("run", report=lambda progress: seen.append((smallest * 0.5).item()))
+    assert set(seen[-5:]) == {0.0}
+    assert (smallest * 0.5).item() > 0
+
+
 def test_a_resumed_run_repeats_only_what_followed_the_checkpoint(run: Runner) -> None:
     seen: list[Progress] = []
     with pytest.raises(Killed):

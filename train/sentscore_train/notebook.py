@@ -347,12 +347,24 @@ def _mixed(seed: int, step: int) -> int:
 
 @contextmanager
 def _torch_settings(config: NotebookConfig, device: torch.device) -> Iterator[None]:
-    """Sets the threads; gives them and torch's random state back as they were."""
+    """Sets the threads and flushes denormals; gives both and torch's random state back as they were.
+
+    Read at its last states alone, the network's gradient fades over a review's hundreds of steps until it is denormal,
+    which a CPU multiplies a hundred times slower: 2 reviews/s on one thread without the flush, 20 with it.
+    """
     threads = torch.get_num_threads()
+    denormals = _denormals_kept()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             if config.threads:
                 torch.set_num_threads(config.threads)
+            torch.set_flush_denormal(True)
             yield
         finally:
+            torch.set_flush_denormal(not denormals)
             torch.set_num_threads(threads)
+
+
+def _denormals_kept() -> bool:
+    """Whether this thread computes with numbers below the least normal float32; torch tells nobody."""
+    return bool(torch.tensor(torch.finfo(torch.float32).tiny) * 0.5 > 0)
