@@ -112,7 +112,6 @@ def test_accuracy_and_ratios_are_those_of_the_runs(monkeypatch, capsys, reviews,
         (["--only", "file", "--reference", "scorer"], "--reference scorer is not among file"),
         (["--only", "file", "--size", "scorer=5"], "--size scorer=5: write RIVAL=N"),
         (["--only", "file", "--size", "file=0"], "--size file=0: write RIVAL=N"),
-        (["--only", "file-int8", "--model", "gru"], "--only file-int8: model gru has fp32, fp16 alone"),
         (["--only", "file", "--runs", "0"], "--runs and --trial must be at least 1"),
     ],
 )
@@ -123,6 +122,13 @@ def test_a_wrong_option_or_a_missing_package_is_named(monkeypatch, capsys, optio
         run(monkeypatch, "reviews.parquet", *options)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_precision_that_the_model_does_not_have_is_named(monkeypatch, capsys, reviews, tiny_artifact) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, reviews, "--model", tiny_artifact, "--only", "file-int8")
+    assert stop.value.code == 2
+    assert f"--only file-int8: model {tiny_artifact} has fp32 alone" in capsys.readouterr().err
 
 
 def test_a_table_without_reviews_is_named(monkeypatch, tmp_path, tiny_artifact) -> None:
