@@ -268,6 +268,28 @@ def test_a_time_budget_ends_a_run_that_can_be_carried_on(
     assert without_seconds(json_of(tmp_path / "run" / "history.json")) == whole[1]
 
 
+@pytest.mark.parametrize("batch", [14, 18])  # in the second epoch's training, and in its validation
+def test_a_run_may_be_carried_on_for_fewer_epochs(run: Runner, tmp_path: Path, batch: int) -> None:
+    one = replace(CONFIG, epochs=1 if batch == 14 else 2)
+    expected = run("short", one)
+    with pytest.raises(Killed):
+        run("run", replace(CONFIG, checkpoint_every_s=0.0), report=KillAt(batch))
+    result = run("run", one, resume=True)
+    assert result.finished
+    assert without_seconds(result.history) == without_seconds(expected.history)
+    assert json_of(tmp_path / "run" / "best.json") == json_of(tmp_path / "short" / "best.json")
+
+
+def test_a_run_may_be_carried_on_for_more_epochs_until_it_was_tested(
+    run: Runner, whole: tuple[dict[str, torch.Tensor], list[dict[str, float]]]
+) -> None:
+    with pytest.raises(Killed):
+        run("run", replace(CONFIG, epochs=1), report=KillAt(9))
+    assert without_seconds(run("run", resume=True).history) == whole[1]
+    with pytest.raises(UsageError, match=r"trained with another epochs \(3\)"):
+        run("run", replace(CONFIG, epochs=4), resume=True)
+
+
 def test_a_finished_run_is_only_read(run: Runner) -> None:
     result = run("run")
     assert run("run", resume=True, report=KillAt(1)) == result

@@ -130,7 +130,8 @@ def run_notebook(
 
     The order of an epoch's batches follows from the seed and the epoch, and every draw of a step from the
     seed and the step. A run that was cut off and carried on comes to the same bits on the CPU with as many
-    threads; on CUDA, cuDNN keeps the state of the dropout between layers to itself.
+    threads; on CUDA, cuDNN keeps the state of the dropout between layers to itself. It may be carried on for more
+    epochs, or for fewer: of those that are over, the best is tested then.
 
     Args:
         kind: `lstm` or `gru`.
@@ -183,6 +184,8 @@ def run_notebook(
             _save(run, state)
         else:
             restore(*found, run.model, run.optimizer, facts=run.facts, run_dir=run_dir)
+            if state.phase == "train" and state.epoch >= config.epochs:
+                _begin_test(run, state)
         while not state.done and _finish_phase(run, state):
             _save(run, state)
     return _result(state)
@@ -300,9 +303,15 @@ def _end_epoch(run: _Run, state: State) -> None:
     checkpoint.write_json(run.run_dir / "history.json", state.history)
     state.epoch += 1
     state.seconds = 0.0
-    state.enter("train" if state.epoch < run.config.epochs else "test")
-    if state.phase == "test":
-        load_tensors(run.model, checkpoint.read_tensors(run.run_dir / "best.safetensors"))
+    if state.epoch < run.config.epochs:
+        state.enter("train")
+    else:
+        _begin_test(run, state)
+
+
+def _begin_test(run: _Run, state: State) -> None:
+    state.enter("test")
+    load_tensors(run.model, checkpoint.read_tensors(run.run_dir / "best.safetensors"))
 
 
 def _end_run(run: _Run, state: State) -> None:

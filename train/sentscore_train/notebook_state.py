@@ -104,13 +104,15 @@ def save(
 
 
 def found_state(content: Mapping[str, Any], run_dir: Path, recipe: Mapping[str, Any], *, resume: bool) -> State:
-    """The state of a checkpoint.
+    """The state of a checkpoint; the number of epochs may change until the test has begun.
 
     Raises:
         UsageError: `resume` is not given, or the checkpoint is of a run with other settings.
     """
-    checkpoint.require_same_recipe(run_dir, content["recipe"], recipe, resume=resume, may_differ=_MAY_DIFFER)
-    return State(**content["state"])
+    state = State(**content["state"])
+    may_differ = _MAY_DIFFER | {"epochs"} if state.phase in {"train", "validation"} else _MAY_DIFFER
+    checkpoint.require_same_recipe(run_dir, content["recipe"], recipe, resume=resume, may_differ=may_differ)
+    return state
 
 
 def restore(
