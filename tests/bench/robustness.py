@@ -108,6 +108,7 @@ def measure(args: argparse.Namespace) -> str:
     short = read_short_texts(args.short)
     outcomes: dict[str, dict[str, Outcome]] = {}
     with progress_bars() as report:
+        # A source is given, so nothing is downloaded to the data folder.
         train = load_imdb(args.imdb, data_dir=args.imdb, allow_partial=args.allow_partial, report=report).train
         for scorer in scorers:
             rows = validation_rows(train, scorer.artifact, allow_partial=args.allow_partial)

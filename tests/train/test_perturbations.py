@@ -140,13 +140,14 @@ def test_another_seed_draws_other_errors_and_emoji_and_another_text_too() -> Non
     assert beginnings[0] != beginnings[1]
 
 
-def test_another_process_draws_the_same() -> None:
+def test_another_process_draws_the_same_and_does_without_spacy_where_no_sentence_is_asked_for() -> None:
     code = (
-        "from sentscore_train.perturbations import *; import sys; print(ascii(with_typing_errors(sys.argv[1], seed=5)))"
+        "import sys; from sentscore_train.perturbations import with_typing_errors; "
+        "print(ascii(with_typing_errors(sys.argv[1], seed=5)), 'spacy' in sys.modules)"
     )
     text = REVIEW * 5
     found = subprocess.run([sys.executable, "-c", code, text], capture_output=True, text=True, check=True).stdout
-    assert found.strip() == ascii(with_typing_errors(text, seed=5))
+    assert found.strip() == f"{ascii(with_typing_errors(text, seed=5))} False"
 
 
 @given(st.lists(st.integers(0, 1), max_size=60), st.integers(1, 6), st.integers(0, 3))

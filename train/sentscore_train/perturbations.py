@@ -1,7 +1,7 @@
-"""Changes texts in ways that leave their sentiment alone, to see which scores follow: text -> text, nothing else.
+"""Changes how a text is typed or marked up, or how much of it there is, to see whether its score follows.
 
-What is drawn follows from the seed and the text itself, so that a text is changed alike wherever it stands. Line
-breaks written `<br />` are markup: they stay, or count as a space.
+What is drawn follows from the seed and the text itself, so that a text is changed alike wherever it stands. Line breaks
+written `<br />` are markup: they stay or become a space, and only `with_html_entities` escapes them like the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NEUTRAL_EMOJI: Final = ("🎬", "🎥", "📺", "🎟", "📅", "🕒")
 
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _APOSTROPHES: Final = "'\u2019`\u00b4"
-_KEYS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # a row begins a third of a key right of the one above
+_KEYS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # each row begins a third of a key further right
 _ERRORS: Final = ("drop", "double", "beside")  # and "swap" where a letter follows
 _MOST_CHARACTERS: Final = 1 << 30  # of a text; spaCy's own limit is for components that need far more memory
 
