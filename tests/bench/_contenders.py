@@ -45,16 +45,21 @@ class Entry:
     precision: Precision = "fp32"
 
 
-def tfidf(setting: Setting) -> Rival:
-    """TF-IDF of words and pairs of words, and logistic regression."""
+def tfidf_model() -> Any:
+    """A pipeline of scikit-learn to be fitted on texts: TF-IDF of words and pairs of words, logistic regression."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
+    return make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=1_000))
+
+
+def tfidf(setting: Setting) -> Rival:
+    """TF-IDF of words and pairs of words, and logistic regression."""
     table = pq.read_table(setting.train, columns=["text", "label"])
     texts, labels = table["text"].to_pylist(), table["label"].to_numpy()
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
-    model = make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=1_000))
+    model = tfidf_model()
     started = time.perf_counter()
     model.fit(texts, labels)
     seconds = time.perf_counter() - started
@@ -70,7 +75,7 @@ def tfidf(setting: Setting) -> Rival:
         start=start,
         positive=_above_half,
         notes=(
-            f"fitted on {len(texts):,} reviews in {seconds:.1f} s, {len(vectorizer.vocabulary_):,} features; "
+            f"fitted on {len(texts):,} reviews in {seconds:.1f} s, {len(model[0].vocabulary_):,} features; "
             "sublinear_tf, min_df=2, C=10",
         ),
     )

@@ -101,6 +101,33 @@ def share_interval(hits: int, count: int) -> Interval:
     return Interval(share, centre - half, centre + half, 0.95)
 
 
+@dataclass(frozen=True)
+class Paired:
+    """How two classifiers compare on the same reviews.
+
+    Attributes:
+        share: of all reviews that the first has right more than the second.
+        first_only: reviews that only the first has right.
+        second_only: reviews that only the second has right.
+        p: how often as uneven a division of these comes about between equals (McNemar, exact, two-sided).
+    """
+
+    share: float
+    first_only: int
+    second_only: int
+    p: float
+
+
+def paired(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Paired:
+    """Compares whether each review is classified rightly by one [n] and by another [n]."""
+    from scipy.stats import binomtest
+
+    first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
+    apart = first_only + second_only
+    p = float(binomtest(first_only, apart).pvalue) if apart else 1.0
+    return Paired((first_only - second_only) / len(first), first_only, second_only, p)
+
+
 def figure(value: float) -> str:
     """Three digits that count, with thousands separated: 0.0123, 1.23, 12.3, 123, 1,234."""
     if value == 0:

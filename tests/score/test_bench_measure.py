@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from _measure import (
+    Paired,
     figure,
     markdown_table,
     median_interval,
+    paired,
     sample_by_length,
     share_interval,
     size_for,
@@ -107,3 +109,13 @@ def test_a_table_is_markdown() -> None:
     )
     with pytest.raises(ValueError, match="1 cells under a header of 2"):
         markdown_table(["a", "b"], [["c"]])
+
+
+def test_pairs_are_compared_by_where_they_differ() -> None:
+    first = np.array([1] * 9 + [0] + [1] * 20 + [0] * 10, bool)
+    second = np.array([0] * 9 + [1] + [1] * 20 + [0] * 10, bool)
+    found = paired(first, second)
+    assert (found.share, found.first_only, found.second_only) == (8 / 40, 9, 1)
+    assert found.p == pytest.approx(2 * (1 + 10) / 2**10)  # ten fair coins show one head or none, or tails so
+    assert paired(second, first).p == found.p
+    assert paired(first, first) == Paired(0.0, 0, 0, 1.0)

@@ -1,0 +1,187 @@
+"""The models beside linear classifiers on word n-grams, on the same reviews, as a Markdown table.
+
+    pip install -e '.[train]'
+    python tests/bench/baselines.py --train TRAIN.parquet --test TABLE.parquet [--model lstm --model gru] [--json]
+
+Both tables have the columns `text` and `label` (0 or 1). The classifiers are fitted on all of TRAIN, where a model of
+the default preset has learned from nine tenths of the labels: TF-IDF of 1 and 2 words with logistic regression, and
+NB-SVM on up to 3 tokens of the first model's vocabulary. The accuracies have Wilson's 95 % interval; a model's
+difference to a classifier is tested review by review (McNemar, exact). Everything is on the CPU. 25,000 reviews to fit
+on and as many to test on take some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from _contenders import tfidf_model
+from _measure import Paired, markdown_table, paired, share_interval, with_interval
+from sentscore.artifact import PRECISIONS
+from sentscore.encoder import EncodedTexts, Encoder
+from sentscore.errors import InputError, SentscoreError, UsageError
+from sentscore.results import POSITIVE_FROM
+from sentscore.scorer import Scorer
+from sentscore.vocabulary import Vocabulary
+from sentscore_train.batches import LabelledTexts
+from sentscore_train.nbsvm import NbSvm
+
+Labels = npt.NDArray[np.bool_]
+
+_STEP = 1_000  # reviews between two lines on stderr
+
+
+@dataclass(frozen=True)
+class Table:
+    """Labelled reviews.
+
+    Attributes:
+        texts: [n].
+        encoded: token ids of the first model's vocabulary [n]; each has some.
+        labels: whether each is positive [n].
+    """
+
+    texts: list[str]
+    encoded: EncodedTexts
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def main() -> None:
+    """Runs the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--train", type=Path, required=True, help="labelled reviews to fit the classifiers on")
+    parser.add_argument("--test", type=Path, required=True, help="labelled reviews to compare on")
+    parser.add_argument("--model", action="append", help="a shipped model or an artifact's folder (default: lstm, gru)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the models (default: fp32)")
+    parser.add_argument("--threads", type=int, help="of the models (default: one a processor)")
+    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
+    args = parser.parse_args()
+    try:
+        print(compare(args))
+    except SentscoreError as error:
+        parser.exit(error.exit_code, f"{parser.prog}: error: {error}\n")
+
+
+def compare(args: argparse.Namespace) -> str:
+    """The table, or the same as JSON."""
+    # Loaded before anything is fitted: a wrong name should not cost minutes.
+    scorers = [
+        Scorer.load(model, device="cpu", precision=args.precision, threads=args.threads)
+        for model in args.model or ["lstm", "gru"]
+    ]
+    if len({scorer.name for scorer in scorers}) < len(scorers):
+        raise UsageError("two models of one name: compare them one after the other")
+    vocabulary = scorers[0].vocabulary
+    train, test = (labelled(path, vocabulary) for path in (args.train, args.test))
+    if len(np.unique(train.labels)) < 2:
+        raise InputError(f"{args.train}: all labels are {train.labels[0]:d}: both classes are needed to fit on")
+    right = {scorer.name: model_right(scorer, test) for scorer in scorers}
+    models = list(right)
+    right["TF-IDF of 1 and 2 words + logistic regression"] = tfidf_right(train, test)
+    right["NB-SVM of 1 to 3 words"] = nbsvm_right(train, test, len(vocabulary))
+    show = as_json if args.json else as_markdown
+    return show(right, models, len(train))
+
+
+def labelled(path: Path, vocabulary: Vocabulary) -> Table:
+    """The reviews of a file; those without a token are left out.
+
+    Raises:
+        InputError: it cannot be read, or has no texts with labels of 0 and 1.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: not found or not Parquet: name a table with text and label") from error
+    missing = {"text", "label"}.difference(table.column_names)
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(sorted(missing))}: name a table with text and label")
+    for label in table["label"].unique().to_pylist():
+        if label not in {0, 1}:
+            raise InputError(f"{path}: a label is {label}: all must be 0 (negative) or 1 (positive)")
+    encoded = Encoder(vocabulary, max_tokens=None).encode(table["text"])
+    rows = np.flatnonzero(encoded.lengths)
+    if not len(rows):
+        raise InputError(f"{path}: no review: name a table of texts")
+    table = table.take(rows)
+    return Table(table["text"].to_pylist(), encoded.take(rows), table["label"].to_numpy() == 1)
+
+
+def model_right(scorer: Scorer, test: Table) -> Labels:
+    """Whether each review is classified rightly by a model [n]."""
+    parts = []
+    for start in range(0, len(test), _STEP):
+        parts.append(scorer.score(test.texts[start : start + _STEP]))
+        say(f"{scorer.name}: {min(start + _STEP, len(test)):,} of {len(test):,} reviews")
+    return (np.concatenate(parts) >= POSITIVE_FROM) == test.labels
+
+
+def tfidf_right(train: Table, test: Table) -> Labels:
+    """Whether each review is classified rightly by TF-IDF and logistic regression [n]."""
+    say(f"TF-IDF: fitting on {len(train):,} reviews")
+    model = tfidf_model().fit(train.texts, train.labels)
+    return np.asarray(model.predict(test.texts) == test.labels)
+
+
+def nbsvm_right(train: Table, test: Table, vocab_size: int) -> Labels:
+    """Whether each review is classified rightly by NB-SVM [n]."""
+    say(f"NB-SVM: fitting on {len(train):,} reviews")
+    model = NbSvm(LabelledTexts(train.encoded, train.labels.astype(np.int8)), vocab_size)
+    return (model.logits(test.encoded) > 0) == test.labels
+
+
+def as_markdown(right: dict[str, Labels], models: list[str], fitted: int) -> str:
+    """A row for each model and classifier, a column of differences for each classifier."""
+    baselines = [name for name in right if name not in models]
+    count = len(right[models[0]])
+    header = [f"{count:,} reviews", "right (95 % interval)", *(f"points above {name}" for name in baselines)]
+    rows = []
+    for name, of in right.items():
+        interval = share_interval(int(of.sum()), count)
+        cells = [cell(paired(of, right[other])) if name in models else "" for other in baselines]
+        rows.append([name, with_interval(interval, "{:.2%}".format), *cells])
+    note = (
+        f"The classifiers are fitted on {fitted:,} reviews. In brackets: the reviews that only the model and only the "
+        "classifier has right, and McNemar's exact p, two-sided."
+    )
+    return f"{markdown_table(header, rows)}\n\n{note}"
+
+
+def as_json(right: dict[str, Labels], models: list[str], fitted: int) -> str:
+    """The same figures, as shares."""
+    baselines = [name for name in right if name not in models]
+    content = {
+        "reviews": len(right[models[0]]),
+        "fitted_on": fitted,
+        "accuracy": {name: asdict(share_interval(int(of.sum()), len(of))) for name, of in right.items()},
+        "paired": {
+            model: {other: asdict(paired(right[model], right[other])) for other in baselines} for model in models
+        },
+    }
+    return json.dumps(content, indent=2)
+
+
+def cell(difference: Paired) -> str:
+    """`+1.20 (310 to 250, p = 0.012)`."""
+    p = f"p = {difference.p:.2g}"
+    return f"{100 * difference.share:+.2f} ({difference.first_only:,} to {difference.second_only:,}, {p})"
+
+
+def say(line: str) -> None:
+    """Progress, beside the table on stdout."""
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
