@@ -70,16 +70,16 @@ def plot_reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path)
         curves: by their names: bins in ascending order.
         path: the file to write or replace.
     """
-    with _new_figure(path) as figure:
+    with _new_figure(path, width=6.5) as figure:
         axes = figure.subplots()
         axes.plot((0, 1), (0, 1), ":", color="gray", label="perfect calibration")
         for name, bins in curves.items():
-            axes.plot([each.probability for each in bins], [each.positive for each in bins], "o-", label=name)
+            axes.plot([each.probability for each in bins], [each.positive for each in bins], ".-", label=name)
         axes.set_aspect("equal")
         axes.set_xlabel("mean probability")
         axes.set_ylabel("share of positive texts")
         axes.grid(alpha=0.3)
-        axes.legend()
+        figure.legend(loc="outside right center")  # inside, four names would cover the curves
 
 
 def plot_accuracy_by_length(curves: Mapping[str, Sequence[LengthBin]], path: Path) -> None:
