@@ -40,7 +40,7 @@ def test_a_model_is_evaluated_on_a_table(tiny_artifact, table) -> None:
     assert any(line.split() == ["temperature", "1.2500", "1.0000"] for line in lines)
     assert any(line.split()[:4] == ["2", "to", "2", "1"] for line in lines)  # the shortest review's decile
     assert lines[-1].startswith("Accuracy: 95 % interval ")
-    assert lines[-1].endswith(", bootstrap of 10,000 resamples.")
+    assert lines[-1].endswith(", bootstrap of 10,000 resamples. Temperature: fitted on validation.")
     assert "scoring with lstm in fp32 6/6" in result.stderr
 
 

@@ -77,6 +77,7 @@ class Evaluation:
         device: `cpu` or `cuda`, that it ran on.
         source: of the reviews.
         size: bytes of the graph, of the weights that it rounds, and of the vocabulary.
+        fitted_on: the reviews that chose the temperature, whose calibration therefore looks a little better than it is.
         metrics: what the model gets right.
         scored: the scores themselves.
     """
@@ -87,6 +88,7 @@ class Evaluation:
     device: str
     source: str
     size: int
+    fitted_on: str
     metrics: Metrics
     scored: ScoredReviews
 
@@ -277,6 +279,7 @@ def evaluate(model: str, scorer: Scorer, reviews: LabelledReviews, report: Repor
         device=scorer.device,
         source=reviews.source,
         size=sum(artifact.manifest.files[file].size for file in files),
+        fitted_on=str(artifact.manifest.calibration.get("fitted_on", "unknown")),
         metrics=measure(scored.probabilities, reviews.labels, scored.lengths, temperature=float(temperature)),
         scored=scored,
     )

@@ -38,7 +38,10 @@ def evaluation_report(found: Evaluation) -> str:
     ]
     head = f"{found.model} in {found.precision} on {found.device}: {m.reviews:,} reviews, {found.source}"
     interval = m.accuracy_interval
-    note = f"Accuracy: 95 % interval {_interval(interval)}, bootstrap of {interval.resamples:,} resamples."
+    note = (
+        f"Accuracy: 95 % interval {_interval(interval)}, bootstrap of {interval.resamples:,} resamples. "
+        f"Temperature: fitted on {found.fitted_on}."
+    )
     return "\n\n".join([head, *map(_aligned, blocks), note]) + "\n"
 
 
