@@ -48,7 +48,25 @@ WORDS = [
     "long",
 ]
 
+REVIEWS = {"neg": "An awful, boring film number {}.", "pos": "A great, wonderful film number {}.", "unsup": "Film {}."}
+
 MakeRun = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def imdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An aclImdb folder of 20 reviews a class, each of a movie of its own."""
+    folder = tmp_path_factory.mktemp("data") / "aclImdb"
+    for split in ("train", "test"):
+        for kind, text in REVIEWS.items():
+            if (split, kind) == ("test", "unsup"):
+                continue
+            (folder / split / kind).mkdir(parents=True)
+            for number in range(20):
+                (folder / split / kind / f"{number}_5.txt").write_text(text.format(number))
+            lines = [f"http://www.imdb.com/title/tt{split}{kind}{number}/usercomments\n" for number in range(20)]
+            (folder / split / f"urls_{kind}.txt").write_text("".join(lines))
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +100,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
                 "format_version": checkpoint.FORMAT_VERSION,
                 "architecture": asdict(architecture),
                 "preset": "default",
-                "recipe": {"seed": seed},
+                "recipe": {"seed": seed, "validation_share": 0.25},
                 "metrics": {"validation": {"accuracy": 0.5, "loss": 0.7}},
                 "data": {"name": "random words"},
                 "temperature": 1.25,

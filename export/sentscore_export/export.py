@@ -17,15 +17,16 @@ import torch
 from sentscore._version import __version__
 from sentscore.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
 from sentscore.errors import ArtifactError, InputError, OutputError
+from sentscore.scorer import Scorer
 from sentscore.vocabulary import Vocabulary
 from sentscore_export.card import model_card
-from sentscore_export.evaluation import evaluate
 from sentscore_export.fp16 import half_graph
 from sentscore_export.graph import build_graph
 from sentscore_export.parity import Parity, ParityConfig, compare
 from sentscore_export.precision import check_precision
 from sentscore_train import checkpoint
 from sentscore_train.checkpoint import load_tensors
+from sentscore_train.evaluation import LabelledReviews, manifest_metrics, read_table
 from sentscore_train.models import Architecture, SentimentClassifier
 
 Report = Callable[[str, int, int], None]
@@ -119,6 +120,7 @@ def export(
         raise OutputError(f"{out_dir}: exists already: replace it with --force or name another folder")
     parity = parity or ParityConfig()
     source = read_checkpoint(run_dir)
+    reviews = None if test is None else read_table(test)
     chosen = tuple(precision for precision in PRECISIONS if precision == "fp32" or precision in precisions)
     vocabulary_file = FileEntry.of(source.vocabulary.encode("utf-8"))
     graphs: dict[Precision, bytes] = {}
@@ -146,8 +148,8 @@ def export(
             report(f"comparing {precision} with fp32", 0, 1)
             further[precision] = asdict(check_precision(artifact, precision, validation))
             report(f"comparing {precision} with fp32", 1, 1)
-    if test is not None:
-        results = {precision: _evaluated(artifact, test, precision, report) for precision in chosen}
+    if reviews is not None:
+        results = {precision: _evaluated(artifact, reviews, precision, report) for precision in chosen}
         metrics["test"] = results.pop("fp32")
         further = {precision: {**further[precision], "test": result} for precision, result in results.items()}
     manifest = replace(artifact.manifest, metrics=metrics, parity=_parity_entry(found, parity), precisions=further)
@@ -183,11 +185,10 @@ def _graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision, fp32
     return content
 
 
-def _evaluated(artifact: Artifact, test: Path, precision: Precision, report: Report) -> dict[str, Any]:
-    def progress(done: int, total: int) -> None:
-        report(f"scoring the test set in {precision}", done, total)
-
-    return evaluate(artifact, test, progress, precision=precision)
+def _evaluated(artifact: Artifact, reviews: LabelledReviews, precision: Precision, report: Report) -> dict[str, Any]:
+    scorer = Scorer(artifact, device="cpu", precision=precision)
+    phase = f"scoring the test set in {precision}"
+    return manifest_metrics(scorer, reviews, lambda progress: report(phase, progress.done, progress.total))
 
 
 def _in_memory(source: Checkpoint, graphs: dict[Precision, bytes], vocabulary: FileEntry, out_dir: Path) -> Artifact:

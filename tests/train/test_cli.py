@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,24 +9,6 @@ from typer.testing import CliRunner
 from sentscore import Scorer
 from sentscore_export.cli import app as export_app
 from sentscore_train.cli import app
-
-REVIEWS = {"neg": "An awful, boring film number {}.", "pos": "A great, wonderful film number {}.", "unsup": "Film {}."}
-
-
-@pytest.fixture(scope="module")
-def imdb(tmp_path_factory) -> Path:
-    """A small aclImdb folder."""
-    folder = Path(tmp_path_factory.mktemp("data")) / "aclImdb"
-    for split in ("train", "test"):
-        for kind, text in REVIEWS.items():
-            if (split, kind) == ("test", "unsup"):
-                continue
-            (folder / split / kind).mkdir(parents=True)
-            for number in range(20):
-                (folder / split / kind / f"{number}_5.txt").write_text(text.format(number))
-            lines = [f"http://www.imdb.com/title/tt{split}{kind}{number}/usercomments\n" for number in range(20)]
-            (folder / split / f"urls_{kind}.txt").write_text("".join(lines))
-    return folder
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])

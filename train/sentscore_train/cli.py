@@ -1,4 +1,4 @@
-"""The command line of the training: `sentscore-train lstm` and `sentscore-train gru`."""
+"""The command line of the training: `sentscore-train lstm`, `gru`, `evaluate` and `compare`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import typer
 
 from sentscore.cli.guard import GuardedCommand, require
 from sentscore.cli.options import DebugOption, VersionOption, new_app
+from sentscore_train.cli_evaluation import compare_cli, evaluate_cli
+from sentscore_train.options import DataDirOption, ImdbOption, PartialOption
 
 if TYPE_CHECKING:
     from sentscore_train.config import Kind
@@ -40,17 +42,11 @@ RunDirOption = Annotated[
     Path | None,
     typer.Option("--run-dir", help="Folder of the run.  [default: runs/PRESET-MODEL]", show_default=False),
 ]
-ImdbOption = Annotated[
-    Path | None,
-    typer.Option("--imdb", help="aclImdb archive or folder, or folder of Parquet files.  [default: downloaded]"),
-]
 GloveOption = Annotated[
     Path | None,
     typer.Option("--glove", help="glove.6B.zip, a folder or a .txt of it.  [default: downloaded]"),
 ]
 GloveDimOption = Annotated[int, typer.Option("--glove-dim", help="50, 100, 200 or 300; preset notebook only.")]
-DataDirOption = Annotated[Path, typer.Option("--data-dir", help="Where downloads and prepared data are kept.")]
-PartialOption = Annotated[bool, typer.Option("--allow-partial", help="Accept fewer reviews than published.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Carry on from the last checkpoint in the run folder.")]
 EpochsOption = Annotated[
     int | None, typer.Option("--epochs", min=1, help="Passes over the reviews.  [default: by preset]")
@@ -88,7 +84,7 @@ def root(
     version: VersionOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Train the sentiment models on the IMDB reviews."""
+    """Train the sentiment models on the IMDB reviews, and measure exported ones."""
 
 
 def _train(
@@ -219,6 +215,8 @@ def _command(kind: Kind) -> None:
 
 _command("lstm")
 _command("gru")
+app.command("evaluate", cls=GuardedCommand)(evaluate_cli)
+app.command("compare", cls=GuardedCommand)(compare_cli)
 
 
 def main() -> None:
