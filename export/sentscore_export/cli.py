@@ -10,6 +10,7 @@ import typer
 
 from sentscore.cli.guard import GuardedCommand, require
 from sentscore.cli.options import DebugOption, VersionOption, new_app
+from sentscore_train.options import PartialOption
 
 
 class PrecisionChoice(StrEnum):
@@ -33,8 +34,13 @@ def export_cli(
     ] = None,
     test: Annotated[
         Path | None,
-        typer.Option("--test", help="Parquet with columns text and label: its accuracy goes into the manifest."),
+        typer.Option(
+            "--test",
+            help="Parquet with columns text and label, or IMDB's archive or folder: the accuracy on its test reviews "
+            "goes into the manifest.",
+        ),
     ] = None,
+    allow_partial: PartialOption = False,
     batches: Annotated[
         int, typer.Option("--parity-batches", min=1, help="Batches compared between torch and ONNX Runtime.")
     ] = 500,
@@ -47,6 +53,7 @@ def export_cli(
     from sentscore_export.export import export
     from sentscore_export.parity import ParityConfig
     from sentscore_train.console import progress_bars
+    from sentscore_train.evaluation import read_test
     from sentscore_train.progress import Progress
 
     with progress_bars() as show:
@@ -55,7 +62,7 @@ def export_cli(
             out_dir,
             precisions=[each.value for each in precision or []],
             parity=ParityConfig(batches=batches),
-            test=test,
+            test=None if test is None else read_test(test, allow_partial=allow_partial, report=show),
             force=force,
             report=lambda phase, done, total: show(Progress(phase, done, total)),
         )

@@ -26,7 +26,7 @@ from sentscore_export.parity import Parity, ParityConfig, compare
 from sentscore_export.precision import check_precision
 from sentscore_train import checkpoint
 from sentscore_train.checkpoint import load_tensors
-from sentscore_train.evaluation import LabelledReviews, manifest_metrics, read_table
+from sentscore_train.evaluation import LabelledReviews, manifest_metrics
 from sentscore_train.models import Architecture, SentimentClassifier
 
 Report = Callable[[str, int, int], None]
@@ -95,7 +95,7 @@ def export(
     *,
     precisions: Sequence[Precision] = (),
     parity: ParityConfig | None = None,
-    test: Path | None = None,
+    test: LabelledReviews | None = None,
     force: bool = False,
     report: Report = lambda phase, done, total: None,
 ) -> Manifest:
@@ -106,12 +106,12 @@ def export(
         out_dir: the artifact folder; it appears whole or not at all.
         precisions: graphs to write beside the float32 one: `int8` for CPUs, `fp16` for GPUs.
         parity: what is compared; None takes the defaults.
-        test: a Parquet table with columns `text` and `label` (0 or 1), to put the accuracy into the manifest.
+        test: reviews whose accuracy goes into the manifest.
         force: replace an artifact that is there.
         report: called as the work goes on.
 
     Raises:
-        InputError: the checkpoint or the test table cannot be read.
+        InputError: the checkpoint cannot be read, or a test review has no text.
         ParityError: ONNX Runtime differs from torch; nothing is written.
         BatchDependenceError: a score depends on the batch; nothing is written.
         OutputError: the folder is there already, or cannot be written.
@@ -120,7 +120,6 @@ def export(
         raise OutputError(f"{out_dir}: exists already: replace it with --force or name another folder")
     parity = parity or ParityConfig()
     source = read_checkpoint(run_dir)
-    reviews = None if test is None else read_table(test)
     chosen = tuple(precision for precision in PRECISIONS if precision == "fp32" or precision in precisions)
     vocabulary_file = FileEntry.of(source.vocabulary.encode("utf-8"))
     graphs: dict[Precision, bytes] = {}
@@ -148,8 +147,8 @@ def export(
             report(f"comparing {precision} with fp32", 0, 1)
             further[precision] = asdict(check_precision(artifact, precision, validation))
             report(f"comparing {precision} with fp32", 1, 1)
-    if reviews is not None:
-        results = {precision: _evaluated(artifact, reviews, precision, report) for precision in chosen}
+    if test is not None:
+        results = {precision: _evaluated(artifact, test, precision, report) for precision in chosen}
         metrics["test"] = results.pop("fp32")
         further = {precision: {**further[precision], "test": result} for precision, result in results.items()}
     manifest = replace(artifact.manifest, metrics=metrics, parity=_parity_entry(found, parity), precisions=further)

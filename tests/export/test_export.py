@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from sentscore import ArtifactError, InputError, OutputError, Scorer
@@ -16,6 +15,7 @@ from sentscore_export import export as export_module
 from sentscore_export.export import ParityError, export, read_checkpoint
 from sentscore_export.parity import Parity, ParityConfig
 from sentscore_train import checkpoint
+from sentscore_train.evaluation import LabelledReviews
 
 SMALL = ParityConfig(batches=8, max_batch=6, max_tokens=50)
 
@@ -91,15 +91,14 @@ def test_an_artifact_that_is_there_is_replaced_only_by_force(make_run, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_the_test_table_gives_the_accuracy(make_run, tmp_path) -> None:
+def test_the_test_reviews_give_the_accuracy(make_run, tmp_path) -> None:
     run = make_run("lstm")
     export(run, tmp_path / "first", parity=SMALL)
     texts = ["a great film", "awful , boring", "i loved this story !", "too long"]
     scores = Scorer.load(tmp_path / "first").score(texts)
     labels = (scores >= 0.5).astype(np.int8)
     labels[0] ^= 1
-    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "test.parquet")
-    manifest = export(run, tmp_path / "second", parity=SMALL, test=tmp_path / "test.parquet")
+    manifest = export(run, tmp_path / "second", parity=SMALL, test=LabelledReviews("test", pa.array(texts), labels))
     right = np.where(labels == 1, scores, 1 - scores)
     assert manifest.metrics["test"]["accuracy"] == 0.75
     assert manifest.metrics["test"]["reviews"] == 4
@@ -107,19 +106,10 @@ def test_the_test_table_gives_the_accuracy(make_run, tmp_path) -> None:
     assert "| test | 75.00% |" in (tmp_path / "second/README.md").read_text()
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        {"text": ["good"]},
-        {"text": ["good", None], "label": [1, 0]},
-        {"text": ["good"], "label": [4]},
-        {"text": pa.array([], pa.string()), "label": pa.array([], pa.int8())},
-    ],
-)
-def test_an_unusable_test_table_is_an_input_error(make_run, tmp_path, table) -> None:
-    pq.write_table(pa.table(table), tmp_path / "test.parquet")
+def test_a_test_review_without_a_text_stops_the_export(make_run, tmp_path) -> None:
+    reviews = LabelledReviews("test.parquet", pa.array(["good", None]), np.array([1, 0], np.int8))
     with pytest.raises(InputError, match=r"test\.parquet"):
-        export(make_run("lstm"), tmp_path / "out", parity=SMALL, test=tmp_path / "test.parquet")
+        export(make_run("lstm"), tmp_path / "out", parity=SMALL, test=reviews)
     assert not (tmp_path / "out").exists()
 
 

@@ -20,6 +20,7 @@ from sentscore_train.evaluation import (
     manifest_metrics,
     read_split,
     read_table,
+    read_test,
     score_reviews,
 )
 from sentscore_train.progress import Progress
@@ -173,6 +174,16 @@ def test_a_file_that_is_missing_or_no_table_is_an_input_error(tmp_path) -> None:
     for name in ("none.parquet", "text.parquet"):
         with pytest.raises(InputError, match=rf"{name}: no table \(.*\): name a Parquet file"):
             read_table(tmp_path / name)
+
+
+def test_test_reviews_are_a_table_or_imdbs(imdb, tmp_path) -> None:
+    pq.write_table(pa.table({"text": ["good"], "label": [1]}), tmp_path / "test.parquet")
+    assert read_test(tmp_path / "test.parquet").texts.to_pylist() == ["good"]
+    found = read_test(imdb, allow_partial=True)
+    assert found.source == "IMDB test"
+    assert len(found) == 40
+    with pytest.raises(InputError, match=r"none\.tar\.gz: not found"):
+        read_test(tmp_path / "none.tar.gz")
 
 
 def test_the_test_reviews_need_no_manifest(imdb, tmp_path) -> None:

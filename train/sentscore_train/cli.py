@@ -1,4 +1,4 @@
-"""The command line of the training: `sentscore-train lstm`, `gru`, `evaluate` and `compare`."""
+"""The command line of the training: `sentscore-train lstm`, `gru`, `evaluate`, `compare`, `release`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ import typer
 from sentscore.cli.guard import GuardedCommand, require
 from sentscore.cli.options import DebugOption, VersionOption, new_app
 from sentscore_train.cli_evaluation import compare_cli, evaluate_cli
-from sentscore_train.options import DataDirOption, ImdbOption, PartialOption
+from sentscore_train.cli_release import release_cli
+from sentscore_train.options import (
+    DataDirOption,
+    ImdbOption,
+    PartialOption,
+    SeedOption,
+    TorchDeviceOption,
+    TorchThreadsOption,
+)
 
 if TYPE_CHECKING:
     from sentscore_train.config import Kind
@@ -65,13 +73,10 @@ TeacherOption = Annotated[
         help="A model to learn the unlabelled reviews from, beside a linear one; may be repeated; preset default only.",
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of split, weights, order and dropout.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 PrecisionOption = Annotated[
     PrecisionChoice | None,
     typer.Option("--precision", help="auto, fp32 or bf16.  [default: fp32 in notebook, else auto]", show_default=False),
 ]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="Of torch on the CPU.")]
 CheckpointOption = Annotated[float, typer.Option("--checkpoint-every", help="Seconds between checkpoints.")]
 StopAfterOption = Annotated[
     float | None,
@@ -184,9 +189,9 @@ def _command(kind: Kind) -> None:
         start: StartOption = None,
         teacher: TeacherOption = None,
         seed: SeedOption = 1234,
-        device: DeviceOption = "auto",
+        device: TorchDeviceOption = "auto",
         precision: PrecisionOption = None,
-        threads: ThreadsOption = None,
+        threads: TorchThreadsOption = None,
         checkpoint_every: CheckpointOption = 180.0,
         stop_after: StopAfterOption = None,
     ) -> None:
@@ -217,6 +222,7 @@ _command("lstm")
 _command("gru")
 app.command("evaluate", cls=GuardedCommand)(evaluate_cli)
 app.command("compare", cls=GuardedCommand)(compare_cli)
+app.command("release", cls=GuardedCommand)(release_cli)
 
 
 def main() -> None:

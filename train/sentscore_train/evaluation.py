@@ -153,6 +153,17 @@ def read_table(path: Path) -> LabelledReviews:
     return LabelledReviews(str(path), table["text"], np.array(labels, np.int8))
 
 
+def read_test(source: Path, *, allow_partial: bool = False, report: Report = silent) -> LabelledReviews:
+    """Reads a Parquet table, as `read_table` does, or the test reviews of an IMDB archive or folder.
+
+    Raises:
+        InputError: neither is there, or it is damaged.
+    """
+    if source.is_dir() or source.name.endswith((".tar.gz", ".tgz", ".tar")):
+        return read_split("test", [], source, data_dir=source, allow_partial=allow_partial, report=report)
+    return read_table(source)
+
+
 def read_split(
     split: Split,
     artifacts: Sequence[Artifact],

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import sentscore_train.release
+from sentscore import InputError, OutputError, UsageError
+from sentscore.artifact import load_artifact
+from sentscore_train.cli import app
+from sentscore_train.release import ReleaseConfig, Stage, StageError, release, stages
+
+# A stage that says that it ran, waits or fails as it is told, and leaves its folder.
+PROGRAM = """
+import sys, time
+from pathlib import Path
+
+folder, log, seconds, code = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4])
+with log.open("a") as file:
+    file.write(folder.name + "\\n")
+time.sleep(seconds)
+if code.exists():
+    sys.exit(int(code.read_text()))
+folder.mkdir()
+"""
+WAIT_S = 60.0
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ReleaseConfig:
+    return ReleaseConfig(tmp_path / "out", tmp_path / "work", None, tmp_path / "data")
+
+
+class Small:
+    """A release of three small stages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log, self.code, self.folder = folder / "log", folder / "code", folder
+        self.seconds = 0.0
+
+    def stages(self, config: ReleaseConfig) -> list[Stage]:
+        return [self.stage(name) for name in ("first", "second", "third")]
+
+    def stage(self, name: str) -> Stage:
+        folder = self.folder / name
+        code = self.code if name == "second" else self.folder / "never"
+        return Stage(name, "small-stage", (str(folder), str(self.log), str(self.seconds), str(code)), folder)
+
+    @property
+    def ran(self) -> list[str]:
+        return self.log.read_text().split() if self.log.exists() else []
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
+    (tmp_path / "small_stage.py").write_text(PROGRAM)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    found = Small(tmp_path)
+    monkeypatch.setattr(sentscore_train.release, "stages", found.stages)
+    return found
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + WAIT_S
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not come"
+        time.sleep(0.05)
+
+
+def test_both_models_learn_are_asked_learn_on_and_are_exported(config) -> None:
+    listed = {stage.name: stage for stage in stages(config)}
+    assert list(listed) == [
+        "gru-labelled",
+        "gru-teacher",
+        "lstm-labelled",
+        "lstm-teacher",
+        "gru",
+        "gru-export",
+        "lstm",
+        "lstm-export",
+    ]
+    work = config.work_dir
+    further = " ".join(listed["lstm"].arguments)
+    assert further.startswith(f"lstm --run-dir {work}/lstm --data-dir {config.data_dir} --seed 1234")
+    assert f"--start {work}/lstm-labelled --teacher {work}/teachers/gru --teacher {work}/teachers/lstm" in further
+    exported = " ".join(listed["lstm-export"].arguments)
+    assert exported.startswith(f"{work}/lstm {config.out_dir}/lstm --force")
+    assert exported.endswith(f"--precision int8 --precision fp16 --test {config.data_dir}/aclImdb_v1.tar.gz")
+    assert "--test" not in listed["lstm-teacher"].arguments
+    assert listed["gru"].command[:3] == [sys.executable, "-m", "sentscore_train"]
+
+
+def test_a_stage_is_run_once(small, config) -> None:
+    announced: list[tuple[int, int, str]] = []
+    release(config, lambda number, of, stage: announced.append((number, of, stage.name)))
+    assert small.ran == ["first", "second", "third"]
+    assert announced == [(1, 3, "first"), (2, 3, "second"), (3, 3, "third")]
+    release(config)
+    assert len(small.ran) == 3
+
+
+def test_after_a_failure_the_rest_is_run(small, config) -> None:
+    small.code.write_text("3")
+    with pytest.raises(StageError, match="stage second failed with exit code 3") as error:
+        release(config)
+    assert error.value.exit_code == 3
+    small.code.unlink()
+    release(config)
+    assert small.ran == ["first", "second", "second", "third"]
+
+
+def test_a_stage_whose_folder_is_gone_is_run_again(small, config) -> None:
+    release(config)
+    (small.folder / "second").rmdir()
+    release(config)
+    assert small.ran == ["first", "second", "third", "second"]
+
+
+def test_other_settings_are_not_mixed_into_a_release(small, config) -> None:
+    release(config)
+    small.seconds = 0.1
+    with pytest.raises(UsageError, match=r"stage first was run with other settings: use the same ones or another"):
+        release(config)
+
+
+@pytest.mark.parametrize("content", ["{", '{"format_version": 1}', '{"format_version": 2, "done": {}}'])
+def test_a_state_that_cannot_be_read_is_an_input_error(small, config, content) -> None:
+    config.work_dir.mkdir()
+    (config.work_dir / "release.json").write_text(content)
+    with pytest.raises(InputError, match=r"release\.json: .* another --work-dir"):
+        release(config)
+    assert small.ran == []
+
+
+def test_a_stage_that_outlives_its_release_is_not_joined_by_another(small, config, tmp_path) -> None:
+    small.seconds = 1.0
+    script = (
+        "import sentscore_train.release as release, test_release as test; from pathlib import Path;"
+        f"small = test.Small(Path({str(tmp_path)!r})); small.seconds = 1.0; release.stages = small.stages;"
+        f"folder = Path({str(tmp_path)!r});"
+        "release.release(release.ReleaseConfig(folder / 'out', folder / 'work', None, folder / 'data'))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(Path(__file__).parent)])}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment) as process:
+        wait_for(small.log)
+        process.kill()
+    with pytest.raises(UsageError, match="another release, or a stage of one, is at work there"):
+        release(config)
+    wait_for(small.folder / "first")
+    (small.folder / "first").rmdir()  # nobody wrote down that it was done
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            release(config)
+            break
+        except UsageError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    assert small.ran == ["first", "first", "second", "third"]
+
+
+def test_models_that_are_there_are_not_replaced_unasked(small, tmp_path) -> None:
+    config = ReleaseConfig(tmp_path, tmp_path / "work", None, tmp_path / "data")  # the stages write to its out_dir
+    (tmp_path / "third").mkdir()
+    with pytest.raises(OutputError, match=r"third: exists already: replace it with --force or name another folder"):
+        release(config)
+    assert small.ran == []
+    small.code.write_text("9")
+    with pytest.raises(StageError, match="second"):
+        release(replace(config, force=True))
+    assert small.ran == ["first", "second"]
+
+
+def test_the_commands_can_be_looked_at(tmp_path) -> None:
+    result = CliRunner().invoke(app, ["release", str(tmp_path / "out"), "--work-dir", str(tmp_path / "w"), "--dry-run"])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert len(lines) == 8
+    assert lines[0].startswith(f"sentscore-train gru --run-dir {tmp_path}/w/gru-labelled ")
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:
+    arguments = ["release", "out", "--work-dir", "work", "--data-dir", "data", "--imdb", str(imdb), "--fast"]
+    command = [sys.executable, "-m", "sentscore_train", *arguments, "--device", "cpu", "--threads", "1"]
+    state = tmp_path / "work" / "release.json"
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(state)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    done = len(json.loads(state.read_text())["done"])
+    assert 1 <= done < 8
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    announced = [line for line in again.stderr.splitlines() if line.startswith("[")]
+    assert len(announced) == 8 - done
+    assert announced[0].startswith(f"[{done + 1}/8] sentscore-")
+    for kind in ("lstm", "gru"):
+        manifest = load_artifact(tmp_path / "out" / kind).manifest
+        assert set(manifest.precisions) == {"int8", "fp16"}
+        assert manifest.metrics["test"]["reviews"] == 40
+        assert manifest.recipe["teachers"] == ["work/teachers/gru", "work/teachers/lstm"]
