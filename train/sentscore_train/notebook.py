@@ -7,8 +7,8 @@ vectors, BucketIterator with its defaults and batches of 16, two bidirectional l
 packing, dropout 0.5, Adam, five epochs, the one with the lowest validation loss tested at the end. As
 there, the loss and accuracy of an epoch are means over its batches.
 
-By default torchtext 0.6's BucketIterator sorts no training reviews by length: they have 272 tokens and are padded to 776
-on average, and without packing the forward direction reads the padding last. So the first epochs learn little.
+By default torchtext 0.6's BucketIterator sorts no training reviews by length: they have 272 tokens and are padded to
+776 on average, and without packing the forward direction reads the padding last. So the first epochs learn little.
 """
 
 from __future__ import annotations
