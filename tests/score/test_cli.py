@@ -200,13 +200,15 @@ class TestFileErrors:
         assert_one_line(invoke("file", name, *model, *options), code, re.escape(message))
         assert files(tmp_path) == [name]
 
-    def test_a_missing_input(self, tmp_path: Path, tiny_artifact: Path) -> None:
-        assert_one_line(invoke("file", tmp_path / "a.csv", "-m", tiny_artifact), 3, r"a\.csv: no such file")
+    @pytest.mark.parametrize("name", ["a.csv", "a"])
+    def test_a_missing_input(self, tmp_path: Path, tiny_artifact: Path, name: str) -> None:
+        assert_one_line(invoke("file", tmp_path / name, "-m", tiny_artifact), 3, f"{re.escape(name)}: no such file")
         assert files(tmp_path) == []
 
-    def test_a_directory(self, tmp_path: Path, tiny_artifact: Path) -> None:
-        (tmp_path / "a.csv").mkdir()
-        assert_one_line(invoke("file", tmp_path / "a.csv", "-m", tiny_artifact), 3, "is a directory")
+    @pytest.mark.parametrize("name", ["a.csv", "a"])
+    def test_a_directory(self, tmp_path: Path, tiny_artifact: Path, name: str) -> None:
+        (tmp_path / name).mkdir()
+        assert_one_line(invoke("file", tmp_path / name, "-m", tiny_artifact), 3, "is a directory")
 
     def test_an_existing_output_is_refused_before_a_model_is_looked_for(self, reviews: Path) -> None:
         (reviews.parent / "reviews.scored.csv").write_text("mine")

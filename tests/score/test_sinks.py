@@ -380,6 +380,7 @@ class TestPlans:
         monkeypatch.chdir(tmp_path)
         for name in ("x", "y"):
             (tmp_path / name).mkdir()
+        (tmp_path / "a.dat").touch()
         with pytest.raises(UsageError, match=message):
             self.plan(*inputs, output=output, force=True)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from sentscore.errors import OutputError, UsageError
 from sentscore.formats import KNOWN, Format, Kind, format_of, scored_name
+from sentscore.sources.streams import open_stream
 
 STDOUT: Final = "-"
 """The name that stands for stdout as an output, and for stdin as an input."""
@@ -62,6 +63,7 @@ def plan_jobs(
 
     Raises:
         UsageError: The options do not fit together, or a name stands for no format.
+        InputError: A name stands for no format, and there is no file of that name.
         OutputError: An output exists already, or its folder does not.
     """
     if len(set(inputs)) < len(inputs):
@@ -116,6 +118,9 @@ def _plan(name: str, output: str | None, folder: Path | None, format: Format | N
     # Without --format, stdin is told by its first bytes.
     source = format or (None if stdin else format_of(name))
     if source is None and not stdin:
+        if Path(name).is_dir() or not Path(name).exists():
+            with open_stream(name):  # an error that says more than one about its name
+                pass
         raise UsageError(f"{name}: its name does not tell a format ({KNOWN}): give --format")
     plain = Format(source.kind) if source else None
     if folder is not None:
