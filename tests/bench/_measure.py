@@ -120,12 +120,11 @@ class Paired:
 
 def paired(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Paired:
     """Compares whether each review is classified rightly by one [n] and by another [n]."""
-    from scipy.stats import binomtest
+    from sentscore_train.metrics import mcnemar_p
 
     first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
-    apart = first_only + second_only
-    p = float(binomtest(first_only, apart).pvalue) if apart else 1.0
-    return Paired((first_only - second_only) / len(first), first_only, second_only, p)
+    difference = (first_only - second_only) / len(first)
+    return Paired(difference, first_only, second_only, mcnemar_p(first_only, second_only))
 
 
 def figure(value: float) -> str:

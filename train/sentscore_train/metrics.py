@@ -266,8 +266,6 @@ def agreement(first: Floats, second: Floats, labels: Integers, *, seed: int = _S
         labels: [n].
         seed: of the bootstrap.
     """
-    from scipy.stats import binomtest
-
     called_first, called_second = first >= POSITIVE_FROM, second >= POSITIVE_FROM
     differ = called_first != called_second
     only_first = int((differ & (called_first == (labels == 1))).sum())
@@ -280,10 +278,18 @@ def agreement(first: Floats, second: Floats, labels: Integers, *, seed: int = _S
         same_sentiment=1.0 - discordant / reviews,
         only_first_right=only_first,
         only_second_right=only_second,
-        mcnemar_p=float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0,
+        mcnemar_p=mcnemar_p(only_first, only_second),
         difference=(only_first - only_second) / reviews,
         difference_interval=_interval((counts[:, 0] - counts[:, 1]) / reviews),
     )
+
+
+def mcnemar_p(only_first: int, only_second: int) -> float:
+    """The p of McNemar's exact test, two-sided, of how many texts each of two models alone gets right; 1 of none."""
+    from scipy.stats import binomtest
+
+    discordant = only_first + only_second
+    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
 
 
 def roc(probabilities: Floats, labels: Integers) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
