@@ -1,4 +1,4 @@
-"""spaCy's English tokenizer on single chunks: the only place that imports spaCy."""
+"""spaCy's English tokenizer on single chunks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import string
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from itertools import count, pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sentscore import patterns
-from sentscore.patterns import UnknownPatternError
+from sentscore.tokenizer_rules import Rules
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer
@@ -21,11 +20,7 @@ MAX_CHUNK_CHARACTERS: Final = 1_000
 """A longer chunk is cut into pieces of so many characters: spaCy's time grows with the square of a run
 of punctuation, and no word is that long."""
 
-_Search = Callable[[str], "re.Match[str] | None"]
-_LETTERS: Final = frozenset(string.ascii_letters)
-_HYPHENATED: Final = _LETTERS | {"-"}
 _is_hyphenated: Final = re.compile("[A-Za-z-]+").fullmatch
-_PRINTABLE: Final = _LETTERS | frozenset(string.digits + string.punctuation)
 
 _WORDS: Final = re.compile("([a-z]{2,})")
 _LOWERCASE: Final = frozenset(string.ascii_lowercase)
@@ -36,9 +31,19 @@ _TEMPLATE_CHARACTERS: Final = 40  # the marks of a longer chunk hardly come agai
 
 @cache
 def _splitter() -> Splitter:
+    rules = Rules.stored(spacy_version())
+    return Splitter(rules or Rules.of_tokenizer(_spacy_tokenizer()), _split_by_spacy)
+
+
+@cache
+def _spacy_tokenizer() -> Tokenizer:
     import spacy
 
-    return Splitter(spacy.blank("en").tokenizer)
+    return spacy.blank("en").tokenizer
+
+
+def _split_by_spacy(chunk: str) -> list[str]:
+    return [token.text for token in _spacy_tokenizer()(chunk)]
 
 
 def spacy_version() -> str:
@@ -84,56 +89,30 @@ class Splitter:
     all others of the same marks: by a template that is made once.
 
     Args:
-        tokenizer: spaCy's; must not change afterwards.
+        rules: of spaCy's tokenizer.
+        split_by_spacy: the tokens that this tokenizer makes of a chunk.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        from spacy.symbols import ORTH
-
-        self._tokenizer = tokenizer
-        rules = tokenizer.rules.items()
-        self._special = {chunk: [spec.get(ORTH) or spec["ORTH"] for spec in specs] for chunk, specs in rules}
+    def __init__(self, rules: Rules, split_by_spacy: Callable[[str], list[str]]) -> None:
+        self._rules = rules
+        self._split_by_spacy = split_by_spacy
+        self.split = self._split if rules.known else split_by_spacy
+        self._special = rules.special
         # Chunks that are cut into one of these, or into two of these pairs on end, go to spaCy.
-        retokenized = _retokenized(tokenizer, self._special)
-        self._retokenized = {cut[0] for cut in retokenized if len(cut) == 1}
-        self._retokenized_pairs = {(cut[0], cut[1]) for cut in retokenized if len(cut) > 1}
-        self._prefix_search = tokenizer.prefix_search
-        self._suffix_search = tokenizer.suffix_search
-        self._infix_finditer = tokenizer.infix_finditer
-        self._url_match = tokenizer.url_match
-        known = tokenizer.token_match is None and None not in (
-            self._prefix_search,
-            self._suffix_search,
-            self._infix_finditer,
-            self._url_match,
-        )
-        self.split = self._split if known else self._split_by_spacy
-
-        prefix = _parsed(self._prefix_search)
-        suffix = _parsed(self._suffix_search)
-        infix = _parsed(self._infix_finditer)
-        url = _parsed(self._url_match)
-        self._prefix_of = _prefix_lengths(prefix, self._prefix_search)
-        self._suffix_of = _suffix_lengths(suffix, self._suffix_search)
-        self._hyphens_end_no_word = not patterns.may_match_within(suffix, _HYPHENATED)
-        self._urls_have_dots = not patterns.may_match_within(url, _PRINTABLE - {"."})
-        self._letters_stay_whole = not any(patterns.may_match_within(p, _LETTERS) for p in (prefix, suffix, infix))
-
-        cut_specially = [*self._special, *(token for cut in retokenized for token in cut)]
+        self._retokenized = {cut[0] for cut in rules.retokenized if len(cut) == 1}
+        self._retokenized_pairs = {(cut[0], cut[1]) for cut in rules.retokenized if len(cut) > 1}
+        cut_specially = [*self._special, *(token for cut in rules.retokenized for token in cut)]
         self._special_words = _words_and_neighbours(cut_specially)  # elsewhere these words are like any others
         self._any_word = next(word for size in count(2) if (word := "q" * size) not in self._special_words)
-        alike = all(patterns.sees_words_alike(p, _LOWERCASE, _MARKS) for p in (prefix, suffix, infix))
-        self._has_templates = alike and self._urls_have_dots
+        self._has_templates = rules.words_are_alike and rules.urls_have_dots
         self._template = lru_cache(_TEMPLATES)(self._new_template)
 
-    def _split_by_spacy(self, piece: str) -> list[str]:
-        return [token.text for token in self._tokenizer(piece)]
-
     def _split(self, piece: str) -> list[str]:
-        if piece in self._special:
-            return self._split_by_spacy(piece)
+        special = self._special.get(piece)
+        if special is not None:
+            return list(special)
         if piece.isascii():
-            if self._letters_stay_whole and piece.isalpha():
+            if self._rules.letters_stay_whole and piece.isalpha():
                 return [piece]
             if self._has_templates and len(piece) <= _TEMPLATE_CHARACTERS:
                 from_template = self._split_by_template(piece)
@@ -149,7 +128,7 @@ class Splitter:
         if not self._special_words.keys().isdisjoint(words) and self._may_be_special(marks_and_words):
             return None
         template = self._template(*marks_and_words[::2])
-        if template is None or (template.dotted and self._url_match(template.dotted % tuple(words))):
+        if template is None or (template.dotted and self._rules.url.match(template.dotted % tuple(words))):
             return None
         return (template.tokens % tuple(words)).split(" ")
 
@@ -179,17 +158,17 @@ class Splitter:
 
     def _strip(self, piece: str) -> tuple[list[str], str, list[str]]:
         """The prefixes, what is left, and the suffixes of a piece."""
-        special, prefix_of, suffix_of = self._special, self._prefix_of, self._suffix_of
+        special, prefix_of, suffix_of = self._special, self._rules.prefix_of, self._rules.suffix_of
         rest, size = piece, 0
         before: list[str] = []
         after: list[str] = []
         while rest and len(rest) != size:
-            if rest in special or (self._letters_stay_whole and rest.isalpha() and rest.isascii()):
+            if rest in special or (self._rules.letters_stay_whole and rest.isalpha() and rest.isascii()):
                 break
             size = len(rest)
             prefix = prefix_of.get(rest[0])
             if prefix is None:
-                prefix = _length(self._prefix_search(rest))
+                prefix = _length(self._rules.prefix.search(rest))
             inner = rest
             if prefix:
                 inner = rest[prefix:]
@@ -219,10 +198,10 @@ class Splitter:
 
     def _suffix_length(self, text: str) -> int:
         """The length of the suffix of a text whose last character does not settle it."""
-        length = self._suffix_of.get(text[-2:])
+        length = self._rules.suffix_of.get(text[-2:])
         if length is None:
-            hyphenated = self._hyphens_end_no_word and _is_hyphenated(text)
-            length = 0 if hyphenated else _length(self._suffix_search(text))
+            hyphenated = self._rules.hyphens_end_no_word and _is_hyphenated(text)
+            length = 0 if hyphenated else _length(self._rules.suffix.search(text))
         return length
 
     def _middle(self, text: str) -> list[str]:
@@ -231,16 +210,16 @@ class Splitter:
             return []
         if text in self._special:
             return self._special[text]
-        if self._letters_stay_whole and text.isascii() and text.isalpha():
+        if self._rules.letters_stay_whole and text.isascii() and text.isalpha():
             return [text]
-        if not (self._urls_have_dots and text.isascii() and "." not in text) and self._url_match(text):
+        if not (self._rules.urls_have_dots and text.isascii() and "." not in text) and self._rules.url.match(text):
             return [text]
         return self._cut_by_infixes(text)
 
     def _cut_by_infixes(self, text: str) -> list[str]:
         tokens: list[str] = []
         start = 0
-        for match in self._infix_finditer(text):
+        for match in self._rules.infix.finditer(text):
             if match.start() == 0:
                 continue
             tokens += (text[start : match.start()], match.group())
@@ -262,73 +241,3 @@ def _words_and_neighbours(texts: Iterable[str]) -> dict[str, set[tuple[str, str]
             around = (marks_and_words[place - 1][-1:], marks_and_words[place + 1][:1])
             neighbours.setdefault(marks_and_words[place], set()).add(around)
     return neighbours
-
-
-def _retokenized(tokenizer: Tokenizer, special: dict[str, list[str]]) -> list[list[str]]:
-    """What spaCy turns into other tokens when it finds it among the tokens of a chunk.
-
-    These are the special cases as they are cut without any special case. (With `faster_heuristics` spaCy leaves some of
-    them alone.)
-    """
-    bare = type(tokenizer)(
-        tokenizer.vocab,
-        prefix_search=tokenizer.prefix_search,
-        suffix_search=tokenizer.suffix_search,
-        infix_finditer=tokenizer.infix_finditer,
-        token_match=tokenizer.token_match,
-        url_match=tokenizer.url_match,
-    )
-    cuts = (([token.text for token in bare(chunk)], tokens) for chunk, tokens in special.items())
-    return [cut for cut, tokens in cuts if cut and cut != tokens]
-
-
-def _parsed(method: Callable[..., Any]) -> list[patterns.Item]:
-    """The parse of a pattern of which spaCy holds a method; an empty one, which rules nothing out, if there is none."""
-    pattern = getattr(method, "__self__", None)
-    try:
-        return patterns.parse(pattern) if isinstance(pattern, re.Pattern) else []
-    except UnknownPatternError:
-        return []
-
-
-def _prefix_lengths(prefix: list[patterns.Item], search: _Search) -> dict[str, int]:
-    """The length of the prefix for each first character that settles it."""
-    choices = patterns.alternatives(prefix)
-    if not all(patterns.is_anchored(choice, "AT_BEGINNING") for choice in choices):
-        return {}
-    lengths = {}
-    for character in _PRINTABLE:
-        possible = [choice for choice in choices if patterns.may_touch(choice, character, last=False)]
-        if not possible:
-            lengths[character] = 0
-        elif search(character) and all(patterns.is_one_character(choice, anywhere=True) for choice in possible):
-            lengths[character] = 1
-    return lengths
-
-
-def _suffix_lengths(suffix: list[patterns.Item], search: _Search) -> dict[str, int]:
-    """The length of the suffix for each last character, or last two, that settle it."""
-    choices = patterns.alternatives(suffix)
-    if not all(patterns.is_anchored(choice, "AT_END") for choice in choices):
-        return {}
-    # What a suffix of several characters may have in it.
-    contents = [
-        (choice, {character for character in _PRINTABLE if patterns.may_contain(choice, character)})
-        for choice in choices
-        if not patterns.is_one_character(choice)
-    ]
-    lengths = {}
-    for character in _PRINTABLE:
-        possible = [choice for choice in choices if patterns.may_touch(choice, character, last=True)]
-        if not possible:
-            lengths[character] = 0
-        elif search(character) and all(patterns.is_one_character(choice, anywhere=True) for choice in possible):
-            lengths[character] = 1
-        else:
-            # Where no long suffix may have the last but one character in it, only one character can be a suffix; and
-            # if it is a suffix of the two, with what must stand before it, it is a suffix of all that ends in them.
-            inside = [found for choice, found in contents if patterns.may_touch(choice, character, last=True)]
-            for other in _PRINTABLE.difference(*inside):
-                if search(other + character):
-                    lengths[other + character] = 1
-    return lengths

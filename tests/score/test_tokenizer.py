@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spacy.tokenizer import Tokenizer
 
 from sentscore.tokenizer import MAX_CHUNK_CHARACTERS, Splitter, tokenize_chunks
+from sentscore.tokenizer_rules import Rules
 
 PUNCTUATION = "'\u2019\"\u201c.,!?:;()[]<>-\u2013\u2014\u2026*_/\\=~@#$€£%&+^|`{}¡¿°"
 
@@ -118,11 +119,14 @@ def test_a_huge_chunk_is_cut_into_pieces() -> None:
     "chunks", [["well-acted", "word,", "(word)", "don't.", "a.b", "9km", "x:(", "it's", "1990s", "http://a.com/b."]]
 )
 def test_patterns_that_cannot_be_parsed_cost_time_only(chunks, monkeypatch) -> None:
-    monkeypatch.setattr("sentscore.tokenizer._parsed", lambda method: [])
-    splitter = Splitter(spacy.blank("en").tokenizer)
+    monkeypatch.setattr("sentscore.tokenizer_rules._parsed", lambda method: [])
+    splitter = Splitter(Rules.of_tokenizer(spacy.blank("en").tokenizer), reference)
     assert [splitter.split(chunk) for chunk in chunks] == [reference(chunk) for chunk in chunks]
 
 
 def test_a_tokenizer_of_another_kind_does_its_own_work() -> None:
     tokenizer = Tokenizer(spacy.blank("en").vocab, rules={"don't": [{"ORTH": "do"}, {"ORTH": "n't"}]})
-    assert Splitter(tokenizer).split("don't,") == ["don't,"]
+    rules = Rules.of_tokenizer(tokenizer)
+    assert not rules.known
+    splitter = Splitter(rules, lambda chunk: [token.text for token in tokenizer(chunk)])
+    assert splitter.split("don't,") == ["don't,"]
