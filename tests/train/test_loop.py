@@ -11,11 +11,12 @@ import torch
 from sentscore import InputError, UsageError
 from sentscore.encoder import EncodedTexts
 from sentscore.vocabulary import Vocabulary
-from sentscore_train import checkpoint
+from sentscore_train import checkpoint, loop
 from sentscore_train.batches import LabelledTexts
 from sentscore_train.checkpoint import load_tensors
 from sentscore_train.config import TrainConfig
-from sentscore_train.loop import TrainingData, one_cycle, predict, train, update_average
+from sentscore_train.extracts import ExtractConfig
+from sentscore_train.loop import TrainingData, one_cycle, predict, resolve_precision, train, update_average
 from sentscore_train.models import Architecture, SentimentClassifier
 from sentscore_train.progress import Progress
 
@@ -184,3 +185,41 @@ def test_soft_labels_are_learned_from(data, run_dir, tmp_path) -> None:
     hard = json.loads((run_dir / "history.json").read_text())
     assert history[-1]["validation_accuracy"] >= hard[-1]["validation_accuracy"] - 0.05
     assert min(entry["train_loss"] for entry in history) > 0.32  # the entropy of 0.9 is 0.325 nats
+
+
+def test_extracts_are_learned_from_and_a_killed_run_draws_the_same_ones(data, tmp_path, monkeypatch) -> None:
+    tokens = ("<unk>", "<pad>", "bad", "good", ".", *(f"t{index}" for index in range(SIZE - 5)))
+    data = replace(data, vocabulary=replace(data.vocabulary, tokens=tokens))
+    config = replace(CONFIG, extracts=ExtractConfig(share=0.5, sentences=1))
+    learned: list[EncodedTexts] = []
+    cut = loop.with_extracts
+    monkeypatch.setattr(loop, "with_extracts", lambda *given: learned.append(cut(*given)) or learned[-1])
+    train("gru", config, data, tmp_path / "whole", device=CPU)
+    sizes = [len(texts.ids) for texts in learned]
+    assert len(set(sizes)) == config.epochs
+    assert max(sizes) < len(data.train.encoded.ids)
+    with pytest.raises(KeyboardInterrupt):
+        train("gru", config, data, tmp_path / "killed", device=CPU, report=Killer(30))
+    train("gru", config, data, tmp_path / "killed", device=CPU, resume=True)
+    for name, tensor in checkpoint.read_tensors(tmp_path / "whole" / "best.safetensors").items():
+        assert torch.equal(tensor, checkpoint.read_tensors(tmp_path / "killed" / "best.safetensors")[name])
+
+
+@pytest.mark.parametrize(("bf16", "expected"), [(0.5, "bf16"), (2.0, "fp32")])
+def test_bf16_is_taken_where_it_is_faster(monkeypatch, bf16, expected) -> None:
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(loop, "_product_seconds", lambda dtype: bf16 if dtype == torch.bfloat16 else 1.0)
+    assert resolve_precision("auto", CPU) == expected
+    assert resolve_precision("fp32", CPU) == "fp32"
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
+    assert resolve_precision("auto", CPU) == "fp32"
+
+
+def test_a_run_that_is_carried_on_keeps_its_precision(data, tmp_path, monkeypatch) -> None:
+    config = replace(CONFIG, precision="auto")
+    monkeypatch.setattr(loop, "resolve_precision", lambda precision, device: "bf16")
+    with pytest.raises(KeyboardInterrupt):
+        train("lstm", config, data, tmp_path, device=CPU, report=Killer(10))
+    monkeypatch.setattr(loop, "resolve_precision", lambda precision, device: "fp32")
+    train("lstm", config, data, tmp_path, device=CPU, resume=True)
+    assert checkpoint.read_json(tmp_path / "best.json")["recipe"]["precision"] == "bf16"

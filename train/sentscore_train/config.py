@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sentscore_train.extracts import ExtractConfig
 from sentscore_train.models import Dropout, Pooling
 from sentscore_train.vectors import SkipGramConfig
 
@@ -38,6 +39,7 @@ class TrainConfig:
         clip: largest norm of the gradient.
         average: share of the past that the moving average of the weights keeps a step (Polyak and Juditsky 1992); the
             average over about 200 steps is what is validated and kept, for it is steadier than any one step.
+        extracts: a sentence or three of a review with the label of the whole: texts of a line are scored, too.
         max_tokens: longer reviews keep their head and tail in training; opinions stand at both ends.
         bucket_batches: batches sorted by length together: little padding, and the order stays random.
         validation_share: of the movies of the training reviews.
@@ -45,7 +47,7 @@ class TrainConfig:
         teachers: exported models; if there are any, the unlabelled reviews are learned from too, by the mean opinion
             of these models and a linear one.
         seed: of the split, the vectors, the weights, the order and dropout.
-        precision: bf16 autocast where the device computes it fast (`auto`), weights always in float32.
+        precision: bf16 autocast where the device is faster in it (`auto`), weights always in float32.
         threads: of torch on the CPU; None leaves torch's own choice. A resumed run must use the same.
         checkpoint_every_s: seconds between two checkpoints inside an epoch.
     """
@@ -63,6 +65,7 @@ class TrainConfig:
     warm_up: float = 0.25
     clip: float = 1.0
     average: float = 0.995
+    extracts: ExtractConfig = field(default_factory=ExtractConfig)
     max_tokens: int = 400
     bucket_batches: int = 50
     validation_share: float = 0.1

@@ -31,6 +31,7 @@ from sentscore_train.batches import LabelledTexts, training_order
 from sentscore_train.calibration import fit_temperature, log_loss
 from sentscore_train.checkpoint import load_tensors, to_tensors
 from sentscore_train.config import Kind, Precision, TrainConfig
+from sentscore_train.extracts import sentence_ends, with_extracts
 from sentscore_train.models import Architecture, SentimentClassifier
 from sentscore_train.progress import Progress, Report, silent
 
@@ -99,16 +100,15 @@ def train(
     model = _new_model(kind, config, data).to(device)
     averaged = copy.deepcopy(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    recipe = {"kind": kind, **asdict(config), "precision": resolve_precision(config.precision, device)}
+    recipe = {"kind": kind, **asdict(config), "precision": precision_of_run(run_dir, config.precision, device)}
     if config.start:
         recipe["start_recipe"] = checkpoint.read_json(Path(config.start) / "best.json")["recipe"]
     state = _restore(run_dir, resume, recipe, model, averaged, optimizer)
     checkpoint.write_text(run_dir / "vocab.json", data.vocabulary.to_json())
     checkpoint.write_validation(run_dir, data.validation)
 
-    texts = LabelledTexts(head_and_tail(data.train.encoded, config.max_tokens), data.train.labels)
-    lengths = texts.encoded.lengths
-    steps_an_epoch = len(_order(lengths, config, 0))
+    ends = sentence_ends(data.vocabulary)
+    steps_an_epoch = len(_order(data.train.encoded.lengths, config, 0))
     loss_function = nn.BCEWithLogitsLoss()
     pad_id = data.vocabulary.pad_id
 
@@ -116,7 +116,8 @@ def train(
         model.train()
         saved = started = time.monotonic()
         before = state.seconds
-        for rows in _order(lengths, config, state.epoch)[state.batch :]:
+        texts = _texts(data.train, ends, config, state.epoch)
+        for rows in _order(texts.encoded.lengths, config, state.epoch)[state.batch :]:
             torch.manual_seed(config.seed * 1_000_003 + state.step)
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * one_cycle(
@@ -286,7 +287,27 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
         return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"  # no public name for it yet
+    supported = torch.cpu._is_avx512_bf16_supported()  # no public name for it yet
+    return "bf16" if supported and _product_seconds(torch.bfloat16) < _product_seconds(torch.float32) else "fp32"
+
+
+def _product_seconds(dtype: torch.dtype) -> float:
+    """What a product of a recurrent layer takes: some processors that have bf16 are slower in it than in float32."""
+    states, weights = torch.ones(1024, 256, dtype=dtype), torch.ones(256, 1024, dtype=dtype)
+    seconds = []
+    for _ in range(10):
+        started = time.perf_counter()
+        torch.mm(states, weights)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def precision_of_run(run_dir: Path, precision: Precision, device: torch.device) -> Precision:
+    """`bf16` or `fp32`; a run that is carried on keeps what `auto` meant when it began."""
+    if precision == "auto" and (run_dir / "resume.json").exists():
+        begun: Precision = checkpoint.read_json(run_dir / "resume.json")["recipe"]["precision"]
+        return begun
+    return resolve_precision(precision, device)
 
 
 @contextmanager
@@ -294,6 +315,13 @@ def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
     """bf16 autocast where the precision asks for it."""
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         yield
+
+
+def _texts(train: LabelledTexts, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:
+    """What an epoch learns from: the reviews, some of them cut down to a few sentences, long ones without a middle."""
+    random = np.random.default_rng((config.seed, epoch, 1))  # `_order` draws from the seed and the epoch alone
+    encoded = with_extracts(train.encoded, ends, config.extracts, random)
+    return LabelledTexts(head_and_tail(encoded, config.max_tokens), train.labels)
 
 
 def _order(lengths: npt.NDArray[np.int64], config: TrainConfig, epoch: int) -> list[npt.NDArray[np.int64]]:

@@ -32,7 +32,7 @@ from sentscore_train import checkpoint
 from sentscore_train.checkpoint import load_tensors, to_tensors
 from sentscore_train.config import Kind, Precision
 from sentscore_train.glove import load_glove
-from sentscore_train.loop import autocast, resolve_precision
+from sentscore_train.loop import autocast, precision_of_run
 from sentscore_train.notebook_data import NotebookData, load_tokens, notebook_data
 from sentscore_train.notebook_model import NotebookClassifier, start_from_vectors
 from sentscore_train.notebook_state import State, found_state, restore, save
@@ -154,7 +154,7 @@ def run_notebook(
         OutputError: the data folder cannot be written.
     """
     deadline = math.inf if config.stop_after_s is None else time.monotonic() + config.stop_after_s
-    recipe = {"kind": kind, **asdict(config), "precision": resolve_precision(config.precision, device)}
+    recipe = {"kind": kind, **asdict(config), "precision": precision_of_run(run_dir, config.precision, device)}
     found = checkpoint.read_resume(run_dir)
     state = State() if found is None else found_state(found[0], run_dir, recipe, resume=resume)
     if state.done:
