@@ -20,8 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from _contenders import tfidf_model
 from _measure import Paired, markdown_table, paired, share_interval, with_interval
@@ -32,6 +30,7 @@ from sentscore.results import POSITIVE_FROM
 from sentscore.scorer import Scorer
 from sentscore.vocabulary import Vocabulary
 from sentscore_train.batches import LabelledTexts
+from sentscore_train.evaluation import read_table
 from sentscore_train.nbsvm import NbSvm
 
 Labels = npt.NDArray[np.bool_]
@@ -100,22 +99,12 @@ def labelled(path: Path, vocabulary: Vocabulary) -> Table:
     Raises:
         InputError: it cannot be read, or has no texts with labels of 0 and 1.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: not found or not Parquet: name a table with text and label") from error
-    missing = {"text", "label"}.difference(table.column_names)
-    if missing:
-        raise InputError(f"{path}: no column {', '.join(sorted(missing))}: name a table with text and label")
-    for label in table["label"].unique().to_pylist():
-        if label not in {0, 1}:
-            raise InputError(f"{path}: a label is {label}: all must be 0 (negative) or 1 (positive)")
-    encoded = Encoder(vocabulary, max_tokens=None).encode(table["text"])
+    reviews = read_table(path)
+    encoded = Encoder(vocabulary, max_tokens=None).encode(reviews.texts)
     rows = np.flatnonzero(encoded.lengths)
     if not len(rows):
         raise InputError(f"{path}: no review: name a table of texts")
-    table = table.take(rows)
-    return Table(table["text"].to_pylist(), encoded.take(rows), table["label"].to_numpy() == 1)
+    return Table(reviews.texts.take(rows).to_pylist(), encoded.take(rows), reviews.labels[rows] == 1)
 
 
 def model_right(scorer: Scorer, test: Table) -> Labels:

@@ -81,8 +81,8 @@ def test_json_has_the_models_own_scores(monkeypatch, capsys, train, test, tiny_a
 @pytest.mark.parametrize(
     ("texts", "labels", "message"),
     [
-        (["good film", "bad film"], [1, 2], "a label is 2: all must be 0"),
-        (["good film", "bad film"], [1, None], "a label is None: all must be 0"),
+        (["good film", "bad film"], [1, 2], "row 2 has the label 2: label negative reviews 0"),
+        (["good film", "bad film"], [1, None], "row 2 has the label None: label negative reviews 0"),
         (["good film", "great film"], [1, 1], "all labels are 1: both classes are needed"),
         (["", " "], [0, 1], "no review"),
     ],
@@ -100,7 +100,7 @@ def test_a_table_to_fit_on_that_will_not_do_is_named(
 def test_a_table_without_labels_or_no_table_is_named(monkeypatch, capsys, tmp_path, train, tiny_artifact) -> None:
     path = tmp_path / "bare.parquet"
     pq.write_table(pa.table({"text": ["good film"]}), path)
-    for table, message in ((path, "no column label"), (tmp_path / "none.parquet", "not found or not Parquet")):
+    for table, message in ((path, "no single column 'label'"), (tmp_path / "none.parquet", "no table (")):
         with pytest.raises(SystemExit):
             run(monkeypatch, "--train", train, "--test", table, "--model", tiny_artifact)
         assert f"{table}: {message}" in capsys.readouterr().err
