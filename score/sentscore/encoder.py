@@ -52,9 +52,13 @@ class EncodedTexts:
 
     def take(self, rows: npt.NDArray[np.int64]) -> EncodedTexts:
         """The texts of some rows, int64 [m], in that order."""
-        lengths = self.lengths[rows]
+        return self.between(self.offsets[rows], self.offsets[rows + 1])
+
+    def between(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> EncodedTexts:
+        """The texts that stand between places in `ids`, int64 [m] each: `ids[starts[i]:stops[i]]`."""
+        lengths = stops - starts
         offsets = _offsets(lengths)
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
         return EncodedTexts(self.ids[places], offsets)
 
 

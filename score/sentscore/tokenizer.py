@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from itertools import count, pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sentscore.tokenizer_rules import Rules
-
-if TYPE_CHECKING:
-    from spacy.tokenizer import Tokenizer
+from sentscore.tokenizer_rules import MARKS, Rules, spacy_tokenizer, spacy_version
 
 NAME: Final = 'spacy.blank("en")'
 
@@ -23,8 +19,6 @@ of punctuation, and no word is that long."""
 _is_hyphenated: Final = re.compile("[A-Za-z-]+").fullmatch
 
 _WORDS: Final = re.compile("([a-z]{2,})")
-_LOWERCASE: Final = frozenset(string.ascii_lowercase)
-_MARKS: Final = _LOWERCASE | frozenset(string.punctuation)  # what stands around words; a letter is here if it is alone
 _TEMPLATES: Final = 1 << 13  # remembered; they take 2 to 5 MB
 _TEMPLATE_CHARACTERS: Final = 40  # the marks of a longer chunk hardly come again
 
@@ -32,25 +26,11 @@ _TEMPLATE_CHARACTERS: Final = 40  # the marks of a longer chunk hardly come agai
 @cache
 def _splitter() -> Splitter:
     rules = Rules.stored(spacy_version())
-    return Splitter(rules or Rules.of_tokenizer(_spacy_tokenizer()), _split_by_spacy)
-
-
-@cache
-def _spacy_tokenizer() -> Tokenizer:
-    import spacy
-
-    return spacy.blank("en").tokenizer
+    return Splitter(rules or Rules.of_tokenizer(spacy_tokenizer()), _split_by_spacy)
 
 
 def _split_by_spacy(chunk: str) -> list[str]:
-    return [token.text for token in _spacy_tokenizer()(chunk)]
-
-
-def spacy_version() -> str:
-    """The version of the spaCy that tokenises, read without importing it."""
-    from importlib.metadata import version
-
-    return version("spacy")
+    return [token.text for token in spacy_tokenizer()(chunk)]
 
 
 def tokenize_chunks(chunks: Iterable[str]) -> Iterator[list[str]]:
@@ -82,7 +62,7 @@ class Splitter:
 
     Most of spaCy's time on a chunk that it has not seen goes into the lexical attributes of its tokens, which nobody
     reads here, and into patterns that cannot match. `split` goes the way of `Tokenizer._tokenize`, and leaves a
-    pattern out where its parse proves what it would say. Chunks that spaCy has special cases for go to spaCy.
+    pattern out where its parse proves what it would say. Chunks in which spaCy may find special cases go to spaCy.
 
     Most chunks are words with marks around and between them, as in "(well-acted". Where spaCy has no special cases for
     the words, and the parse of its patterns proves that they look at nothing but the marks, such a chunk is cut like
@@ -134,7 +114,7 @@ class Splitter:
 
     def _new_template(self, *marks: str) -> _Template | None:
         """How chunks are cut that have these marks before, between and after their words; None: not all alike."""
-        if not _MARKS.issuperset("".join(marks)):
+        if not MARKS.issuperset("".join(marks)):
             return None
         before, rest, after = self._strip(self._any_word.join(marks))
         is_dotted = "." in rest and rest not in self._special

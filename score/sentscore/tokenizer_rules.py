@@ -1,5 +1,7 @@
 """What spaCy's English tokenizer cuts by: read from spaCy, or from a copy beside this file that is read in no time.
 
+The only place that imports spaCy.
+
 `import spacy` takes longer than everything else that a few texts need. The copy is used where the installed spaCy is
 the version that it was made of. `python -m sentscore.tokenizer_rules` makes it anew.
 """
@@ -12,7 +14,7 @@ import string
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +31,28 @@ _LETTERS: Final = frozenset(string.ascii_letters)
 _HYPHENATED: Final = _LETTERS | {"-"}
 _PRINTABLE: Final = _LETTERS | frozenset(string.digits + string.punctuation)
 _LOWERCASE: Final = frozenset(string.ascii_lowercase)
-_WORDS_AND_MARKS: Final = _LOWERCASE | frozenset(string.punctuation)
+MARKS: Final = _LOWERCASE | frozenset(string.punctuation)
+"""What stands around words of `_LOWERCASE`; a letter is here if it is alone."""
+
+
+@cache
+def spacy_tokenizer() -> Tokenizer:
+    """The tokenizer itself; the first call takes a second."""
+    import spacy
+
+    return spacy.blank("en").tokenizer
+
+
+def spacy_version() -> str:
+    """The version of the spaCy that tokenises, read without importing it."""
+    from importlib.metadata import version
+
+    return version("spacy")
+
+
+def _compiled(field: str) -> cached_property[re.Pattern[str]]:
+    """The pattern of a field, compiled when first asked for: all four take a tenth of a second."""
+    return cached_property(lambda rules: re.compile(getattr(rules, field)))
 
 
 @dataclass(frozen=True)
@@ -68,25 +91,10 @@ class Rules:
     letters_stay_whole: bool
     words_are_alike: bool
 
-    @cached_property
-    def prefix(self) -> re.Pattern[str]:
-        """The compiled pattern: a tenth of a second for all four, so only those that are asked for."""
-        return re.compile(self.prefix_pattern)
-
-    @cached_property
-    def suffix(self) -> re.Pattern[str]:
-        """The compiled pattern."""
-        return re.compile(self.suffix_pattern)
-
-    @cached_property
-    def infix(self) -> re.Pattern[str]:
-        """The compiled pattern."""
-        return re.compile(self.infix_pattern)
-
-    @cached_property
-    def url(self) -> re.Pattern[str]:
-        """The compiled pattern."""
-        return re.compile(self.url_pattern)
+    prefix = _compiled("prefix_pattern")
+    suffix = _compiled("suffix_pattern")
+    infix = _compiled("infix_pattern")
+    url = _compiled("url_pattern")
 
     @classmethod
     def stored(cls, spacy_version: str) -> Rules | None:
@@ -99,8 +107,6 @@ class Rules:
     @classmethod
     def of_tokenizer(cls, tokenizer: Tokenizer) -> Rules:
         """The rules of a tokenizer, which must not change afterwards."""
-        from importlib.metadata import version
-
         from spacy.symbols import ORTH
 
         from sentscore import patterns
@@ -119,7 +125,7 @@ class Rules:
         known = known and all([token.text for token in tokenizer(chunk)] == cut for chunk, cut in special.items())
         prefix, suffix, infix, url = (_parsed(method) for method in methods)
         return cls(
-            spacy=version("spacy"),
+            spacy=spacy_version(),
             known=known,
             special=special,
             retokenized=_retokenized(tokenizer, special) if known else [],
@@ -132,9 +138,7 @@ class Rules:
             hyphens_end_no_word=not patterns.may_match_within(suffix, _HYPHENATED),
             urls_have_dots=not patterns.may_match_within(url, _PRINTABLE - {"."}),
             letters_stay_whole=not any(patterns.may_match_within(p, _LETTERS) for p in (prefix, suffix, infix)),
-            words_are_alike=all(
-                patterns.sees_words_alike(p, _LOWERCASE, _WORDS_AND_MARKS) for p in (prefix, suffix, infix)
-            ),
+            words_are_alike=all(patterns.sees_words_alike(p, _LOWERCASE, MARKS) for p in (prefix, suffix, infix)),
         )
 
     def to_json(self) -> str:
@@ -228,9 +232,7 @@ def _suffix_lengths(suffix: list[patterns.Item], search: _Search) -> dict[str, i
 
 
 def _main() -> None:
-    import spacy
-
-    sys.stdout.write(Rules.of_tokenizer(spacy.blank("en").tokenizer).to_json())
+    sys.stdout.write(Rules.of_tokenizer(spacy_tokenizer()).to_json())
 
 
 if __name__ == "__main__":

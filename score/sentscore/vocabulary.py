@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sentscore import text, tokenizer
+from sentscore import text, tokenizer, tokenizer_rules
 from sentscore.errors import ArtifactError
 
 FORMAT_VERSION: Final = 1
@@ -54,7 +54,7 @@ class Vocabulary:
             "format_version": FORMAT_VERSION,
             "tokenizer": {
                 "name": tokenizer.NAME,
-                "spacy_version": self.spacy_version or tokenizer.spacy_version(),
+                "spacy_version": self.spacy_version or tokenizer_rules.spacy_version(),
                 "normalization": list(self.normalization),
                 "lowercase": self.lowercase,
             },

@@ -89,10 +89,14 @@ def write_resume(folder: Path, step: int, state: Mapping[str, Any], tensors: Map
 
 def read_resume(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """What `write_resume` wrote last, or None where a run has not come to its first checkpoint."""
-    if not (folder / "resume.json").exists():
-        return None
-    state = read_json(folder / "resume.json")
-    return state, read_tensors(folder / state["tensors"])
+    state = read_resume_state(folder)
+    return None if state is None else (state, read_tensors(folder / state["tensors"]))
+
+
+def read_resume_state(folder: Path) -> dict[str, Any] | None:
+    """What `read_resume` gives, without the tensors."""
+    path = folder / "resume.json"
+    return read_json(path) if path.exists() else None
 
 
 def require_same_recipe(

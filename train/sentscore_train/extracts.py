@@ -45,13 +45,13 @@ def with_extracts(
         config: how often and how much.
         random: draws; the same state gives the same extracts.
     """
+    if not config.share or not len(encoded.ids):
+        return encoded
     texts = len(encoded)
     chosen = random.random(texts) < config.share
     count = random.integers(1, config.sentences + 1, texts)
     at_end = random.random(texts) < config.at_end
     where = random.random(texts)
-    if not config.share or not len(encoded.ids):
-        return encoded
 
     is_end = ends[encoded.ids]
     begins = np.zeros(len(encoded.ids), bool)
@@ -64,8 +64,4 @@ def with_extracts(
     skipped = np.where(at_end, sentences - count, (where * (sentences - count + 1)).astype(np.int64))
     start = np.where(chosen, places[first + skipped], encoded.offsets[:-1])
     stop = np.where(chosen, places[first + skipped + count], encoded.offsets[1:])
-
-    lengths = stop - start
-    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))
-    kept = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], lengths)
-    return EncodedTexts(encoded.ids[kept], offsets)
+    return encoded.between(start, stop)

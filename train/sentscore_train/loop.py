@@ -304,8 +304,9 @@ def _product_seconds(dtype: torch.dtype) -> float:
 
 def precision_of_run(run_dir: Path, precision: Precision, device: torch.device) -> Precision:
     """`bf16` or `fp32`; a run that is carried on keeps what `auto` meant when it began."""
-    if precision == "auto" and (run_dir / "resume.json").exists():
-        begun: Precision = checkpoint.read_json(run_dir / "resume.json")["recipe"]["precision"]
+    found = checkpoint.read_resume_state(run_dir) if precision == "auto" else None
+    if found is not None:
+        begun: Precision = found["recipe"]["precision"]
         return begun
     return resolve_precision(precision, device)
 

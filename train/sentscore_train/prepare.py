@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from sentscore.artifact import load_artifact
 from sentscore.encoder import EncodedTexts, Encoder
-from sentscore.tokenizer import spacy_version
+from sentscore.tokenizer_rules import spacy_version
 from sentscore.vocabulary import Vocabulary
 from sentscore_train.batches import LabelledTexts
 from sentscore_train.config import TrainConfig

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sentscore.text import as_text_array, normalize, split_chunks
-from sentscore.tokenizer import spacy_version, tokenize_chunks
+from sentscore.tokenizer import tokenize_chunks
+from sentscore.tokenizer_rules import spacy_version
 from sentscore.vocabulary import Vocabulary
 
 UNK, PAD = "<unk>", "<pad>"
