@@ -11,6 +11,7 @@ import pytest
 from sentscore.encoder import Encoder
 from sentscore_train import prepare as module
 from sentscore_train.config import TrainConfig
+from sentscore_train.docvectors import DocVectorConfig
 from sentscore_train.prepare import prepare
 from sentscore_train.progress import Progress
 from sentscore_train.vectors import SkipGramConfig
@@ -94,7 +95,7 @@ def test_every_step_reports_how_far_it_is(source, tmp_path) -> None:
 def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
     source, tmp_path, tiny_artifact, monkeypatch
 ) -> None:
-    config = replace(CONFIG, teachers=(str(tiny_artifact),))
+    config = replace(CONFIG, teachers=(str(tiny_artifact),), documents=DocVectorConfig(dim=4, least=2, epochs=2))
     data = prepare(config, source, tmp_path, allow_partial=True)
     plain = prepare(CONFIG, source, tmp_path, allow_partial=True)
     assert len(data.train) == len(plain.train) + 4
@@ -104,9 +105,15 @@ def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
     assert len(set(data.train.labels[12:].tolist()) - {0.0, 1.0}) > 0
     assert data.validation.labels.tolist() == plain.validation.labels.tolist()
 
+    assert list(data.facts["teacher_validation_accuracy"]) == ["nb-svm", "document vectors", str(tiny_artifact), "all"]
+    assert "teacher_validation_accuracy" not in plain.facts
+
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("made twice")
 
-    monkeypatch.setattr(module, "soft_labels", fail)
+    for name in ("linear_opinion", "document_vectors", "model_opinion"):
+        monkeypatch.setattr(module, name, fail)
     again = prepare(config, source, tmp_path, allow_partial=True)
     assert np.array_equal(again.train.labels, data.train.labels)
+    with pytest.raises(AssertionError, match="made twice"):
+        prepare(replace(config, documents=replace(config.documents, epochs=1)), source, tmp_path, allow_partial=True)

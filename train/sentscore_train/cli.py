@@ -62,6 +62,9 @@ EpochsOption = Annotated[
 RateOption = Annotated[
     float | None, typer.Option("--learning-rate", min=0.0, help="The schedule's highest; preset default only.")
 ]
+HiddenOption = Annotated[
+    int | None, typer.Option("--hidden-size", min=1, help="Units a direction; preset default only.")
+]
 StartOption = Annotated[
     Path | None,
     typer.Option("--start", help="A finished run whose best weights this one begins with; preset default only."),
@@ -70,7 +73,7 @@ TeacherOption = Annotated[
     list[str] | None,
     typer.Option(
         "--teacher",
-        help="A model to learn the unlabelled reviews from, beside a linear one; may be repeated; preset default only.",
+        help="A model to learn the unlabelled reviews from, beside linear ones; may be repeated; preset default only.",
     ),
 ]
 PrecisionOption = Annotated[
@@ -105,6 +108,7 @@ def _train(
     resume: bool,
     epochs: int | None,
     learning_rate: float | None,
+    hidden_size: int | None,
     start: Path | None,
     teacher: list[str] | None,
     seed: int,
@@ -153,7 +157,13 @@ def _train(
             history, finished = result.history, result.finished
         else:
             config = TrainConfig(seed=seed, threads=threads, checkpoint_every_s=checkpoint_every)
-            config = replace(config, vectors=replace(config.vectors, seed=seed), teachers=tuple(teacher or ()))
+            config = replace(
+                config,
+                hidden_size=hidden_size or config.hidden_size,
+                vectors=replace(config.vectors, seed=seed),
+                teachers=tuple(teacher or ()),
+                documents=replace(config.documents, seed=seed),
+            )
             if start is not None:
                 config = replace(config, start=str(start), epochs=FURTHER_EPOCHS, learning_rate=FURTHER_LEARNING_RATE)
             config = replace(
@@ -186,6 +196,7 @@ def _command(kind: Kind) -> None:
         resume: ResumeOption = False,
         epochs: EpochsOption = None,
         learning_rate: RateOption = None,
+        hidden_size: HiddenOption = None,
         start: StartOption = None,
         teacher: TeacherOption = None,
         seed: SeedOption = 1234,
@@ -207,6 +218,7 @@ def _command(kind: Kind) -> None:
             resume=resume,
             epochs=epochs,
             learning_rate=learning_rate,
+            hidden_size=hidden_size,
             start=start,
             teacher=teacher,
             seed=seed,

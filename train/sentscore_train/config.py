@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sentscore_train.docvectors import DocVectorConfig
 from sentscore_train.extracts import ExtractConfig
 from sentscore_train.models import Dropout, Pooling
 from sentscore_train.vectors import SkipGramConfig
@@ -45,7 +46,8 @@ class TrainConfig:
         validation_share: of the movies of the training reviews.
         start: the folder of a finished run whose best weights this one begins with; empty to begin anew.
         teachers: exported models; if there are any, the unlabelled reviews are learned from too, by the mean opinion
-            of these models and a linear one.
+            of these models, NB-SVM and a classifier on document vectors.
+        documents: the document vectors of that teacher.
         seed: of the split, the vectors, the weights, the order and dropout.
         precision: bf16 autocast where the device is faster in it (`auto`), weights always in float32.
         threads: of torch on the CPU; None leaves torch's own choice. A resumed run must use the same.
@@ -71,6 +73,7 @@ class TrainConfig:
     validation_share: float = 0.1
     start: str = ""
     teachers: tuple[str, ...] = ()
+    documents: DocVectorConfig = field(default_factory=DocVectorConfig)
     seed: int = 1234
     precision: Precision = "auto"
     threads: int | None = None

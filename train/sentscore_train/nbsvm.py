@@ -16,8 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sentscore.encoder import EncodedTexts
 from sentscore.errors import UsageError
 from sentscore_train.batches import LabelledTexts
-
-Keys = npt.NDArray[np.int64]
+from sentscore_train.ngrams import Keys, find, n_grams
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,7 @@ class NbSvm:
 
     def _matrix(self, keys: Keys, owners: Keys, texts: int) -> csr_matrix:
         """1 where a known n-gram stands in a text, float32 [texts, known]."""
-        column = np.searchsorted(self._known, keys)
-        column[column == len(self._known)] = 0
-        hit = self._known[column] == keys
+        column, hit = find(keys, self._known)
         ones = np.ones(int(hit.sum()), np.float32)
         return csr_matrix((ones, (owners[hit], column[hit])), shape=(texts, len(self._known)))
 
@@ -79,15 +76,8 @@ class NbSvm:
         """The distinct n-grams of each text as one number each, and the text that each stands in."""
         if len(encoded) * (self.vocab_size + 1) ** self.config.order >= 1 << 63:
             raise UsageError(f"{len(encoded):,} texts are too many for one call: at most 500,000 are safe")
-        owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
-        key = encoded.ids.astype(np.int64) + 1  # no token is 0, so n-grams of two lengths are never the same number
-        keys, owners = [key], [owner]
-        for order in range(2, self.config.order + 1):
-            key = key[:-1] * (self.vocab_size + 1) + encoded.ids[order - 1 :] + 1
-            inside = owner[: len(key)] == owner[order - 1 :]  # the n-gram does not cross into the next text
-            keys.append(key[inside])
-            owners.append(owner[: len(key)][inside])
+        keys, owners = n_grams(encoded, self.vocab_size, self.config.order)
         # One number for both, of at most 61 bits for 75,000 texts: sorting one is many times faster than sorting pairs.
         width = (self.vocab_size + 1) ** self.config.order
-        both = np.unique(np.concatenate(owners) * width + np.concatenate(keys))
+        both = np.unique(owners * width + keys)
         return both % width, both // width

@@ -14,19 +14,20 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from sentscore.artifact import load_artifact
+from sentscore.artifact import Artifact, load_artifact
 from sentscore.encoder import EncodedTexts, Encoder
 from sentscore.tokenizer_rules import spacy_version
 from sentscore.vocabulary import Vocabulary
 from sentscore_train.batches import LabelledTexts
 from sentscore_train.config import TrainConfig
+from sentscore_train.docvectors import document_vectors
 from sentscore_train.download import new_file
 from sentscore_train.imdb import load_imdb
 from sentscore_train.loop import TrainingData
 from sentscore_train.nbsvm import NbSvmConfig
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.splits import movie_split
-from sentscore_train.teacher import soft_labels
+from sentscore_train.teacher import Logits, linear_opinion, model_opinion, soft_labels, vector_opinion
 from sentscore_train.vectors import skip_gram
 from sentscore_train.vocabulary import build_vocabulary
 
@@ -99,31 +100,13 @@ def prepare(
     train, validation = movie_split(imdb.train.movies, labels, share=config.validation_share, seed=config.seed)
     to_learn = LabelledTexts(encoded.take(train), labels[train])
     to_choose = LabelledTexts(encoded.take(validation), labels[validation])
+    teacher: dict[str, float] = {}
     if config.teachers:
-        artifacts = [load_artifact(teacher) for teacher in config.teachers]
-        unlabelled = np.arange(len(imdb.train), len(texts))
-        soft = cache.get(
-            "soft_labels",
-            {
-                **facts,
-                "teachers": [artifact.manifest_sha256 for artifact in artifacts],
-                "linear": asdict(NbSvmConfig()),
-                "train": _digest([imdb.train.texts[row] for row in train]),
-            },
-            lambda: {
-                "probabilities": soft_labels(
-                    artifacts,
-                    train=to_learn,
-                    validation=to_choose,
-                    texts=imdb.unsup.texts,
-                    encoded=encoded.take(unlabelled),
-                    vocab_size=len(vocabulary),
-                    report=report,
-                )
-            },
-        )["probabilities"]
+        asked = np.concatenate((validation, np.arange(len(imdb.train), len(texts))))
+        opinions = _opinions(config, cache, facts, texts, encoded, len(vocabulary), labels, train, asked, report)
+        soft, teacher = soft_labels(opinions, to_choose.labels.astype(np.int8))
         to_learn = LabelledTexts(
-            encoded.take(np.concatenate((train, unlabelled))),
+            encoded.take(np.concatenate((train, asked[len(validation) :]))),
             np.concatenate((labels[train].astype(np.float32), soft)),
         )
     return TrainingData(
@@ -139,8 +122,67 @@ def prepare(
             "split": "by movie: no movie stands in both train and validation",
             "seed": config.seed,
             "corpus_sha256": facts["corpus"],
+            **({"teacher_validation_accuracy": teacher} if teacher else {}),
         },
     )
+
+
+def _opinions(
+    config: TrainConfig,
+    cache: _Cache,
+    facts: dict[str, Any],
+    texts: Sequence[str],
+    encoded: EncodedTexts,
+    vocab_size: int,
+    labels: npt.NDArray[np.int8],
+    train: npt.NDArray[np.int64],
+    asked: npt.NDArray[np.int64],
+    report: Report,
+) -> dict[str, Logits]:
+    """What each teacher says of the texts of the rows `asked` [n], logits float32 [n] by its name.
+
+    Args:
+        config: the recipe.
+        cache: keeps each opinion.
+        facts: what `encoded` is made from.
+        texts: all texts.
+        encoded: the same as ids.
+        vocab_size: ids are below it.
+        labels: of the labelled texts, which come first.
+        train: rows of the texts to learn from.
+        asked: rows of the texts to be judged.
+        report: told how far each teacher is.
+    """
+    split = {"train": _digest([texts[row] for row in train])}
+
+    def linear() -> Arrays:
+        report(Progress("fitting the linear teacher", 0, 1))
+        return {
+            "logits": linear_opinion(LabelledTexts(encoded.take(train), labels[train]), encoded.take(asked), vocab_size)
+        }
+
+    def documents() -> Arrays:
+        phase = "training the document vectors"
+        report(Progress(phase, 0, config.documents.epochs))
+        found = document_vectors(
+            encoded, vocab_size, config.documents, progress=lambda done, of: report(Progress(phase, done, of))
+        )
+        return {"vectors": found}
+
+    opinions = {"nb-svm": cache.get("opinion", {**facts, **split, "linear": asdict(NbSvmConfig())}, linear)["logits"]}
+    vectors = cache.get("documents", {**facts, "documents": asdict(config.documents)}, documents)["vectors"]
+    opinions["document vectors"] = vector_opinion(
+        vectors[train], labels[train], vectors[asked], config.documents.inverse_penalty
+    )
+    for teacher in config.teachers:
+        artifact = load_artifact(teacher)
+
+        def model(artifact: Artifact = artifact) -> Arrays:
+            return {"logits": model_opinion(artifact, [texts[row] for row in asked], report)}
+
+        made_from = {"corpus": facts["corpus"], **split, "manifest": artifact.manifest_sha256}
+        opinions[teacher] = cache.get("opinion", made_from, model)["logits"]
+    return opinions
 
 
 class _Cache:
