@@ -90,7 +90,9 @@ def test_both_models_learn_are_asked_learn_on_and_are_exported(config) -> None:
     work = config.work_dir
     further = " ".join(listed["lstm"].arguments)
     assert further.startswith(f"lstm --run-dir {work}/lstm --data-dir {config.data_dir} --seed 1234")
-    assert f"--start {work}/lstm-labelled --teacher {work}/teachers/gru --teacher {work}/teachers/lstm" in further
+    assert "--hidden-size 256" in " ".join(listed["lstm-labelled"].arguments)
+    assert not {"--hidden-size", "--start"} & set(listed["lstm"].arguments)
+    assert f"--teacher {work}/teachers/gru --teacher {work}/teachers/lstm" in further
     exported = " ".join(listed["lstm-export"].arguments)
     assert exported.startswith(f"{work}/lstm {config.out_dir}/lstm --force")
     assert exported.endswith(f"--precision int8 --precision fp16 --test {config.data_dir}/aclImdb_v1.tar.gz")

@@ -119,7 +119,7 @@ def _train(
     stop_after: float | None,
 ) -> None:
     require("torch", "torchtext", "safetensors", "gensim", "sklearn", "matplotlib", extra="train")
-    from sentscore_train.config import FURTHER_EPOCHS, FURTHER_LEARNING_RATE, TrainConfig
+    from sentscore_train.config import FURTHER_EPOCHS, FURTHER_LEARNING_RATE, TAUGHT_EPOCHS, TrainConfig
     from sentscore_train.console import epoch_line, progress_bars
     from sentscore_train.loop import pick_device, train
     from sentscore_train.notebook import NotebookConfig, run_notebook
@@ -164,6 +164,8 @@ def _train(
                 teachers=tuple(teacher or ()),
                 documents=replace(config.documents, seed=seed),
             )
+            if teacher:
+                config = replace(config, epochs=TAUGHT_EPOCHS)
             if start is not None:
                 config = replace(config, start=str(start), epochs=FURTHER_EPOCHS, learning_rate=FURTHER_LEARNING_RATE)
             config = replace(

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from sentscore.errors import InputError, OutputError, SentscoreError, UsageError
+from sentscore_train.config import TEACHER_HIDDEN_SIZE
 from sentscore_train.download import new_file
 from sentscore_train.imdb import URL
 
@@ -92,9 +93,9 @@ class Stage:
 def stages(config: ReleaseConfig) -> list[Stage]:
     """What is run, in order.
 
-    Both models learn from the labelled reviews; then each goes on, once over the unlabelled ones too, with the mean
-    opinion of both and of a linear classifier for a label; then they are exported in every precision and measured, on
-    the test reviews for the first and last time.
+    Two large models learn from the labelled reviews. They, NB-SVM and a classifier on document vectors teach two new
+    models half as wide, which learn from the unlabelled reviews too. Those are exported in every precision and
+    measured, on the test reviews for the first and last time.
     """
     work = config.work_dir
     teachers = {kind: work / "teachers" / kind for kind in KINDS}
@@ -114,11 +115,11 @@ def stages(config: ReleaseConfig) -> list[Stage]:
 
     listed: list[Stage] = []
     for kind in KINDS:
-        listed.append(training(f"{kind}-labelled", kind))
+        listed.append(training(f"{kind}-labelled", kind, _options(hidden_size=TEACHER_HIDDEN_SIZE)))
         listed.append(export(f"{kind}-teacher", f"{kind}-labelled", teachers[kind]))
     for kind in KINDS:
         asked = [option for teacher in teachers.values() for option in _options(teacher=teacher)]
-        listed.append(training(kind, kind, [*_options(start=work / f"{kind}-labelled"), *asked]))
+        listed.append(training(kind, kind, asked))
         # The training has left its download there.
         test = config.imdb or config.data_dir / PurePosixPath(URL).name
         measured = ["--precision", "int8", "--precision", "fp16", *_options(test=test), *partial]
