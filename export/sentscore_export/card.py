@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from sentscore.artifact import LAYOUT, Manifest, Precision
+from sentscore_train.metrics import CALIBRATION_BINS
+
+TRIALS: Final = Path(__file__).with_name("trials.md")
+"""What was tried for the recipe, and what it brought."""
 
 _NAMES = {"lstm": "BiLSTM", "gru": "BiGRU"}
 
 
 def model_card(manifest: Manifest, *, has_plot: bool) -> str:
-    """The Markdown text of the card, made of the manifest alone."""
+    """The Markdown text of the card, made of the manifest and of the table of trials."""
     a, m, p = manifest.architecture, manifest.metrics, manifest.parity
     kind = _NAMES[a["name"]]
-    rows = [
-        f"| {split} | {values['accuracy']:.2%} | {values['loss']:.4f} |"
-        for split, values in m.items()
-        if isinstance(values, dict)
-    ]
+    splits = {split: values for split, values in m.items() if isinstance(values, dict)}
     size = manifest.files[LAYOUT.model].size / 1e6
     plot = ["![Loss and accuracy by epoch](plots/curves.svg)", ""] if has_plot else []
     lines = [
@@ -30,9 +32,9 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         "",
         "## Accuracy",
         "",
-        "| reviews | accuracy | log loss |",
-        "|---|---|---|",
-        *rows,
+        "| reviews | accuracy | 95 % interval | AUC |",
+        "|---|---|---|---|",
+        *(_accuracy(split, values) for split, values in splits.items()),
         "",
         "Validation reviews chose the best epoch and the temperature. The test reviews chose nothing: they were scored"
         if "test" in m
@@ -40,6 +42,7 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         *(["once, with the exported graph, when the model was finished."] if "test" in m else []),
         "",
         *plot,
+        *_sureness(splits, manifest.calibration["temperature"]),
         "## What it is",
         "",
         f"{a['vocab_size']:,} tokens, {a['embedding_dim']} numbers a token, {a['num_layers']} bidirectional layers "
@@ -73,12 +76,41 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         "",
         *_listing(manifest.recipe),
         "",
+        *(TRIALS.read_text(encoding="utf-8").splitlines() if manifest.recipe.get("preset") == "default" else []),
         "## Made with",
         "",
         *_listing(manifest.versions),
         f"- commit: {manifest.commit or 'unknown'}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _accuracy(split: str, values: Mapping[str, Any]) -> str:
+    interval = "{:.2%} to {:.2%}".format(*values["accuracy_interval"]) if "accuracy_interval" in values else ""
+    auc = f"{values['auc']:.4f}" if "auc" in values else ""
+    return f"| {split} | {values['accuracy']:.2%} | {interval} | {auc} |"
+
+
+def _sureness(splits: Mapping[str, Mapping[str, Any]], temperature: float) -> list[str]:
+    """How honest the probabilities are, before and after the temperature."""
+    rows = []
+    for split, values in splits.items():
+        if "uncalibrated" in values:
+            for at, found in ((1.0, values["uncalibrated"]), (temperature, values)):
+                rows.append(f"| {split} | {at:.4f} | {found['loss']:.4f} | {found['brier']:.4f} | {found['ece']:.4f} |")
+    if not rows:
+        return []
+    return [
+        "## How sure it is",
+        "",
+        "| reviews | temperature | log loss, nats | Brier score | calibration error |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+        "Calibration error: the mean distance between the probability and the share that is positive, over "
+        f"{CALIBRATION_BINS} bins of equal mass. The temperature was fitted on validation.",
+        "",
+    ]
 
 
 def _precision(manifest: Manifest, precision: Precision) -> list[str]:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sentscore._version import __version__
@@ -25,8 +26,10 @@ from sentscore_export.graph import build_graph
 from sentscore_export.parity import Parity, ParityConfig, compare
 from sentscore_export.precision import check_precision
 from sentscore_train import checkpoint
+from sentscore_train.batches import LabelledTexts
 from sentscore_train.checkpoint import load_tensors
-from sentscore_train.evaluation import LabelledReviews, manifest_metrics
+from sentscore_train.evaluation import LabelledReviews, evaluate, manifest_metrics
+from sentscore_train.metrics import measure
 from sentscore_train.models import Architecture, SentimentClassifier
 
 Report = Callable[[str, int, int], None]
@@ -140,7 +143,7 @@ def export(
             f"{run_dir}: a logit of the exported graph is {found.worst_logit:.2e} off torch's, "
             f"{parity.tolerance:.0e} is allowed: nothing was written; check the versions of torch and onnxruntime"
         )
-    metrics = dict(artifact.manifest.metrics)
+    metrics = {**artifact.manifest.metrics, **_validated(artifact, validation)}
     further: dict[Precision, dict[str, Any]] = {}
     for precision in chosen:
         if precision != "fp32":
@@ -184,10 +187,22 @@ def _graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision, fp32
     return content
 
 
+def _validated(artifact: Artifact, validation: LabelledTexts) -> dict[str, Any]:
+    """The metrics of the validation reviews; nothing where they are not of both classes."""
+    rows = np.flatnonzero(validation.encoded.lengths)
+    encoded, labels = validation.encoded.take(rows), validation.labels[rows].astype(np.int8)
+    if len(np.unique(labels)) < 2:
+        return {}
+    scores = Scorer(artifact, device="cpu", precision="fp32").score_encoded(encoded)
+    temperature = artifact.manifest.calibration["temperature"]
+    return {"validation": manifest_metrics(measure(scores, labels, encoded.lengths, temperature=temperature))}
+
+
 def _evaluated(artifact: Artifact, reviews: LabelledReviews, precision: Precision, report: Report) -> dict[str, Any]:
     scorer = Scorer(artifact, device="cpu", precision=precision)
     phase = f"scoring the test set in {precision}"
-    return manifest_metrics(scorer, reviews, lambda progress: report(phase, progress.done, progress.total))
+    found = evaluate(artifact.name, scorer, reviews, lambda progress: report(phase, progress.done, progress.total))
+    return manifest_metrics(found.metrics)
 
 
 def _in_memory(source: Checkpoint, graphs: dict[Precision, bytes], vocabulary: FileEntry, out_dir: Path) -> Artifact:

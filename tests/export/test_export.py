@@ -31,7 +31,8 @@ def test_the_graph_agrees_with_torch(make_run, tmp_path, kind, pooling) -> None:
 
 
 def test_the_folder_holds_what_the_manifest_says(make_run, tmp_path) -> None:
-    manifest = export(make_run("gru"), tmp_path / "out", parity=SMALL)
+    run = make_run("gru")
+    manifest = export(run, tmp_path / "out", parity=SMALL)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "README.md", "manifest.json", "model.onnx", "vocab.json",
     ]  # fmt: skip
@@ -39,7 +40,11 @@ def test_the_folder_holds_what_the_manifest_says(make_run, tmp_path) -> None:
     assert artifact.manifest == manifest
     assert manifest.name == "gru"
     assert manifest.calibration["temperature"] == 1.25
-    assert manifest.metrics["validation"]["accuracy"] == 0.5
+    validation = checkpoint.read_validation(run)
+    rows = np.flatnonzero(validation.encoded.lengths)
+    scores = Scorer(artifact, device="cpu").score_encoded(validation.encoded.take(rows))
+    assert manifest.metrics["validation"]["reviews"] == len(rows)
+    assert manifest.metrics["validation"]["accuracy"] == ((scores >= 0.5) == (validation.labels[rows] == 1)).mean()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -103,7 +108,11 @@ def test_the_test_reviews_give_the_accuracy(make_run, tmp_path) -> None:
     assert manifest.metrics["test"]["accuracy"] == 0.75
     assert manifest.metrics["test"]["reviews"] == 4
     assert manifest.metrics["test"]["loss"] == pytest.approx(-np.log(right).mean(), abs=1e-6)
-    assert "| test | 75.00% |" in (tmp_path / "second/README.md").read_text()
+    card = (tmp_path / "second/README.md").read_text()
+    low, high = manifest.metrics["test"]["accuracy_interval"]
+    assert f"| test | 75.00% | {low:.2%} to {high:.2%} | {manifest.metrics['test']['auc']:.4f} |" in card
+    assert f"| test | 1.2500 | {manifest.metrics['test']['loss']:.4f} |" in card
+    assert f"| test | 1.0000 | {manifest.metrics['test']['uncalibrated']['loss']:.4f} |" in card
 
 
 def test_a_test_review_without_a_text_stops_the_export(make_run, tmp_path) -> None:

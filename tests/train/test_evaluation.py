@@ -96,15 +96,17 @@ def test_a_graph_that_rounds_the_weights_of_another_counts_both(make_run, tmp_pa
     assert found.size == len(artifact.graphs["fp16"]) + len(artifact.graphs["fp32"]) + len(artifact.vocabulary.encode())
 
 
-def test_a_manifest_gets_accuracy_loss_and_number(scorer, reviews) -> None:
+def test_a_manifest_gets_the_metrics_at_both_temperatures(scorer, reviews) -> None:
     scores = scorer.score(TEXTS).astype(np.float64)
     likelihood = np.where(reviews.labels == 1, scores, 1 - scores)
-    found = manifest_metrics(scorer, reviews)
-    assert found == {
-        "accuracy": float((likelihood >= 0.5).mean()),
-        "loss": pytest.approx(-np.log(likelihood).mean()),
-        "reviews": 6,
-    }
+    metrics = evaluate("mine", scorer, reviews).metrics
+    found = manifest_metrics(metrics)
+    assert (found["reviews"], found["accuracy"]) == (6, float((likelihood >= 0.5).mean()))
+    assert found["loss"] == pytest.approx(-np.log(likelihood).mean())
+    assert found["brier"] == pytest.approx(((1 - likelihood) ** 2).mean())
+    assert found["uncalibrated"]["loss"] == metrics.uncalibrated.log_loss != found["loss"]
+    assert found["accuracy_interval"] == [metrics.accuracy_interval.low, metrics.accuracy_interval.high]
+    assert set(found) == {"reviews", "accuracy", "accuracy_interval", "auc", "loss", "brier", "ece", "uncalibrated"}
 
 
 def test_two_models_are_compared_review_by_review(scorer, tiny_gru_artifact, reviews) -> None:

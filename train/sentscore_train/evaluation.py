@@ -15,12 +15,10 @@ import pyarrow.parquet as pq
 
 from sentscore.artifact import LAYOUT, Artifact, Precision
 from sentscore.errors import ArtifactError, InputError, UsageError
-from sentscore.results import POSITIVE_FROM
 from sentscore.scorer import Scorer
 from sentscore.sources.columns import choose_column, columns_of
-from sentscore_train.calibration import log_loss
 from sentscore_train.imdb import Reviews, load_imdb
-from sentscore_train.metrics import Agreement, Metrics, agreement, logits_of, measure
+from sentscore_train.metrics import Agreement, Calibration, Metrics, agreement, measure
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.splits import movie_split
 
@@ -241,17 +239,20 @@ def score_reviews(scorer: Scorer, reviews: LabelledReviews, report: Report = sil
     return ScoredReviews(probabilities, lengths, seconds)
 
 
-def manifest_metrics(scorer: Scorer, reviews: LabelledReviews, report: Report = silent) -> dict[str, Any]:
-    """What a manifest says of reviews: `accuracy` (a share), `loss` (nats) and the number of `reviews`.
+def manifest_metrics(metrics: Metrics) -> dict[str, Any]:
+    """What a manifest says of reviews: metrics under short names, losses in nats, `uncalibrated` at temperature 1."""
 
-    Raises:
-        InputError: a review has nothing to score.
-    """
-    probabilities = score_reviews(scorer, reviews, report).probabilities
+    def sureness(at: Calibration) -> dict[str, float]:
+        return {"loss": at.log_loss, "brier": at.brier, "ece": at.ece}
+
+    interval = metrics.accuracy_interval
     return {
-        "accuracy": float(((probabilities >= POSITIVE_FROM) == (reviews.labels == 1)).mean()),
-        "loss": log_loss(logits_of(probabilities), reviews.labels),
-        "reviews": len(reviews),
+        "reviews": metrics.reviews,
+        "accuracy": metrics.accuracy,
+        "accuracy_interval": [interval.low, interval.high],
+        "auc": metrics.auc,
+        **sureness(metrics.calibrated),
+        "uncalibrated": sureness(metrics.uncalibrated),
     }
 
 
