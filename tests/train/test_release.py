@@ -133,7 +133,7 @@ def test_other_settings_are_not_mixed_into_a_release(small, config) -> None:
         release(config)
 
 
-@pytest.mark.parametrize("content", ["{", '{"format_version": 1}', '{"format_version": 2, "done": {}}'])
+@pytest.mark.parametrize("content", ["{", '{"format_version": 1}', '{"done": {}}', '{"format_version": 2, "done": {}}'])
 def test_a_state_that_cannot_be_read_is_an_input_error(small, config, content) -> None:
     config.work_dir.mkdir()
     (config.work_dir / "release.json").write_text(content)

@@ -175,11 +175,11 @@ def _read_state(work_dir: Path) -> dict[str, list[str]]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        done: dict[str, list[str]] = content["done"]
+        found, done = content["format_version"], content["done"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not readable ({error!r}): remove it, or use another --work-dir") from error
-    if content["format_version"] != FORMAT_VERSION:
-        raise InputError(f"{path}: is of format version {content['format_version']}: use another --work-dir")
+    if found != FORMAT_VERSION or not isinstance(done, dict):
+        raise InputError(f"{path}: is of format version {found}, not {FORMAT_VERSION}: use another --work-dir")
     return done
 
 
