@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sentscore import Scorer
+from sentscore import InputError, Scorer
 from sentscore_export.cli import app as export_app
 from sentscore_train.cli import app
 
@@ -39,6 +40,31 @@ def test_reviews_become_an_artifact_that_scores(imdb, tmp_path, kind) -> None:
     scores = Scorer.load(out_dir, device="cpu").score(["A great film.", ""])
     assert 0 < scores[0] < 1
     assert np.isnan(scores[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        ([], {"hidden_size": 128, "epochs": 4, "learning_rate": 2e-3}),
+        (["--hidden-size", "256"], {"hidden_size": 256, "epochs": 4}),
+        (["--teacher", "gru", "--teacher", "lstm"], {"teachers": ("gru", "lstm"), "epochs": 5, "learning_rate": 2e-3}),
+        (["--teacher", "gru", "--start", "runs/a"], {"teachers": ("gru",), "start": "runs/a", "epochs": 1}),
+        (["--teacher", "gru", "--epochs", "7", "--learning-rate", "0.01"], {"epochs": 7, "learning_rate": 0.01}),
+        (["--seed", "5"], {"seed": 5, "vectors.seed": 5, "documents.seed": 5}),
+    ],
+)
+def test_the_options_make_the_recipe(options, changed, tmp_path, monkeypatch) -> None:
+    seen = {}
+
+    def prepared(config, *_: object, **__: object) -> None:
+        seen["config"] = config
+        raise InputError("far enough")
+
+    monkeypatch.setattr("sentscore_train.prepare.prepare", prepared)
+    result = CliRunner().invoke(app, ["lstm", "--run-dir", str(tmp_path), *options])
+    assert result.exit_code == 3, result.output
+    for name, value in changed.items():
+        assert attrgetter(name)(seen["config"]) == value, name
 
 
 def test_a_source_that_is_missing_is_one_line_and_exit_code_3(tmp_path) -> None:
