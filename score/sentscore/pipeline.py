@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -18,6 +18,9 @@ from sentscore.sources.window import WINDOW_BYTES, Source, Window
 
 BLOCK_ROWS: Final = 8_192
 """Rows that are sorted by length together."""
+
+FIRST_ROWS: Final = 1_024
+"""Rows of the first block: scored while the next is encoded, where else every thread would wait for a whole block."""
 
 _AHEAD: Final = 2  # blocks at work: the last batches of one leave no thread idle while the next is there
 _POLL_S: Final = 0.25  # between two looks at how far the scoring is
@@ -210,15 +213,27 @@ def _encoded(source: Source, scorers: Sequence[TextScorer], stages: Stages) -> I
 
 
 def _blocks(windows: Iterable[Window]) -> Iterator[list[Window]]:
-    """Collects windows, which may be as small as a file's row groups, into blocks."""
+    """Collects windows, which may be as small as a file's row groups, into blocks; the first is a small one."""
     block: list[Window] = []
     rows = size = 0
-    for window in windows:
-        if block and (rows + len(window.texts) > BLOCK_ROWS or size + window.rows.nbytes > WINDOW_BYTES):
+    most = min(FIRST_ROWS, BLOCK_ROWS)
+    for window in _first_in_two(windows, most):
+        if block and (rows + len(window.texts) > most or size + window.rows.nbytes > WINDOW_BYTES):
             yield block
             block, rows, size = [], 0, 0
+            most = BLOCK_ROWS
         block.append(window)
         rows += len(window.texts)
         size += window.rows.nbytes
     if block:
         yield block
+
+
+def _first_in_two(windows: Iterable[Window], rows: int) -> Iterator[Window]:
+    """The windows, the first of them cut after so many rows."""
+    for number, window in enumerate(windows):
+        if number or len(window.texts) <= rows:
+            yield window
+            continue
+        yield replace(window, rows=window.rows.slice(0, rows), texts=window.texts.slice(0, rows), ends_group=False)
+        yield replace(window, rows=window.rows.slice(rows), texts=window.texts.slice(rows))

@@ -392,6 +392,30 @@ class TestWindows:
         assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [10] * 9
         assert found.read()["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
 
+    @pytest.mark.parametrize("group", [90, 33, 2])
+    def test_the_first_block_is_small(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: int) -> None:
+        texts = ["x" * n for n in range(1, 91)]
+        pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=group)
+        monkeypatch.setattr("sentscore.pipeline.BLOCK_ROWS", 40)
+        monkeypatch.setattr("sentscore.pipeline.FIRST_ROWS", 6)
+        calls: list[int] = []
+
+        class Counting(LengthScorer):
+            def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
+                calls.append(len(texts))
+                return super().submit(texts, pool)
+
+        run(tmp_path / "a.parquet", scorers=[Counting()])
+        assert calls[0] == 6
+        assert max(calls) > 6  # only the first is
+        assert sum(calls) == 90
+        found = pq.ParquetFile(tmp_path / "a.scored.parquet")
+        groups = [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)]
+        before = pq.ParquetFile(tmp_path / "a.parquet").metadata
+        assert groups == [before.row_group(n).num_rows for n in range(before.num_row_groups)]
+        assert found.read()["text"].to_pylist() == texts
+        assert found.read()["sentiment"].to_pylist() == [sentiment_of(text) for text in texts]
+
     def test_blocks_are_encoded_ahead_and_come_out_in_order(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -438,8 +462,9 @@ class Scorer:
         return done
 
     def submit(self, texts, pool):
-        self.scores = np.full(len(texts), 0.5, np.float32)
-        return self
+        scoring = Scorer()  # several are in flight
+        scoring.scores = np.full(len(texts), 0.5, np.float32)
+        return scoring
 
     def result(self):
         return self.scores
