@@ -76,7 +76,7 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         "",
         *_listing(manifest.recipe),
         "",
-        *(TRIALS.read_text(encoding="utf-8").splitlines() if manifest.recipe.get("preset") == "default" else []),
+        *([*TRIALS.read_text(encoding="utf-8").splitlines(), ""] if manifest.recipe.get("preset") == "default" else []),
         "## Made with",
         "",
         *_listing(manifest.versions),

@@ -111,6 +111,7 @@ def test_the_test_reviews_give_the_accuracy(make_run, tmp_path) -> None:
     card = (tmp_path / "second/README.md").read_text()
     low, high = manifest.metrics["test"]["accuracy_interval"]
     assert f"| test | 75.00% | {low:.2%} to {high:.2%} | {manifest.metrics['test']['auc']:.4f} |" in card
+    assert "\n## What was tried\n\n" in card
     assert f"| test | 1.2500 | {manifest.metrics['test']['loss']:.4f} |" in card
     assert f"| test | 1.0000 | {manifest.metrics['test']['uncalibrated']['loss']:.4f} |" in card
 

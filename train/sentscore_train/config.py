@@ -16,14 +16,14 @@ Precision = Literal["auto", "fp32", "bf16"]
 FURTHER_EPOCHS = 1
 """Of a run that begins with another's weights: once over all the reviews."""
 
+FURTHER_LEARNING_RATE = 1e-3
+"""Of the same: half of a new run's, so that what is known is not lost."""
+
 TAUGHT_EPOCHS = 5
 """Of a new run that has teachers: there is more to learn from, and soft labels can't be learned by heart."""
 
 TEACHER_HIDDEN_SIZE = 256
 """Units a direction of a model that is only a teacher: the notebook's; it is asked once, so it may be slow."""
-
-FURTHER_LEARNING_RATE = 1e-3
-"""Of the same: half of a new run's, so that what is known is not lost."""
 
 
 @dataclass(frozen=True)
