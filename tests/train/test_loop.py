@@ -88,7 +88,7 @@ def run_dir(data, tmp_path_factory) -> Path:
 def test_the_run_folder_holds_the_best_epoch(data, run_dir) -> None:
     content = checkpoint.read_json(run_dir / "best.json")
     history = json.loads((run_dir / "history.json").read_text())
-    best = max(history, key=lambda entry: entry["validation_accuracy"])
+    best = max(history, key=lambda entry: (entry["validation_accuracy"], entry["epoch"]))
     assert content["recipe"]["best_epoch"] == best["epoch"]
     assert content["metrics"]["validation"]["accuracy"] == best["validation_accuracy"]
     assert content["temperature"] == best["temperature"]
@@ -131,8 +131,9 @@ def test_a_damaged_checkpoint_is_an_input_error(data, tmp_path) -> None:
 
 
 def test_training_ends_early_when_nothing_gets_better(data, tmp_path) -> None:
-    config = replace(CONFIG, learning_rate=0.0, epochs=9, patience=2)
+    config = replace(CONFIG, learning_rate=0.0, epochs=9, patience=2)  # every epoch as good as the first
     assert len(train("lstm", config, data, tmp_path, device=CPU)) == 3
+    assert checkpoint.read_json(tmp_path / "best.json")["recipe"]["best_epoch"] == 3  # of equals the last
 
 
 def test_the_average_follows_the_weights() -> None:

@@ -38,7 +38,7 @@ class TrainConfig:
             the gradient of both reaches any token in one step.
         dropout: 0.5 as in the notebook; 9 % of words replaced keeps the model from leaning on single names.
         vectors: skip-gram vectors of the reviews themselves know the domain's words better than general ones.
-        epochs: the GRU and the LSTM were both best on validation in their fourth.
+        epochs: the GRU and the LSTM were both best on validation in their fourth; of epochs as good the last is kept.
         patience: epochs without a better validation accuracy before training ends early.
         batch_size: reviews a step.
         learning_rate: the highest of the one-cycle schedule (Smith and Topin 2018).

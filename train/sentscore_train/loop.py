@@ -211,6 +211,7 @@ def _finish_epoch(
     )
     if accuracy > state.best_accuracy:
         state.best_accuracy, state.best_epoch = accuracy, state.epoch
+    if accuracy == state.best_accuracy:  # of equals the later one is kept: its steps were smaller
         checkpoint.write_tensors(run_dir / "best.safetensors", to_tensors(model))
         content = {
             "format_version": checkpoint.FORMAT_VERSION,
