@@ -320,6 +320,18 @@ class TestRoundTrips:
                 assert np.float32(scored["score"]) == np.float32(score_of(row["text"]))
 
 
+class CountingScorer(LengthScorer):
+    """Keeps the number of texts of each block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+
+    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
+        self.calls.append(len(texts))
+        return super().submit(texts, pool)
+
+
 class TestWindows:
     @pytest.mark.parametrize("ending", ["txt", "csv", "jsonl", "parquet"])
     def test_rows_keep_their_order_over_windows(
@@ -379,14 +391,9 @@ class TestWindows:
     def test_small_row_groups_are_scored_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
         monkeypatch.setattr("sentscore.pipeline.BLOCK_ROWS", 40)
-        calls: list[int] = []
-
-        class Counting(LengthScorer):
-            def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
-                calls.append(len(texts))
-                return super().submit(texts, pool)
-
-        run(tmp_path / "a.parquet", scorers=[Counting()])
+        scorer = CountingScorer()
+        run(tmp_path / "a.parquet", scorers=[scorer])
+        calls = scorer.calls
         assert calls == [40, 40, 10]
         found = pq.ParquetFile(tmp_path / "a.scored.parquet")
         assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [10] * 9
@@ -398,14 +405,9 @@ class TestWindows:
         pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=group)
         monkeypatch.setattr("sentscore.pipeline.BLOCK_ROWS", 40)
         monkeypatch.setattr("sentscore.pipeline.FIRST_ROWS", 6)
-        calls: list[int] = []
-
-        class Counting(LengthScorer):
-            def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
-                calls.append(len(texts))
-                return super().submit(texts, pool)
-
-        run(tmp_path / "a.parquet", scorers=[Counting()])
+        scorer = CountingScorer()
+        run(tmp_path / "a.parquet", scorers=[scorer])
+        calls = scorer.calls
         assert calls[0] == 6
         assert max(calls) > 6  # only the first is
         assert sum(calls) == 90

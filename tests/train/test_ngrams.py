@@ -36,3 +36,4 @@ def test_a_key_is_found_or_not() -> None:
     place, hit = find(np.array([5, 9, 1, 7]), np.array([1, 5, 8]))
     assert hit.tolist() == [True, False, True, False]
     assert place[hit].tolist() == [1, 0]
+    assert find(np.array([5, 9]), np.array([], np.int64))[1].tolist() == [False, False]

@@ -117,11 +117,8 @@ def _write(
     distinct, counts = np.unique(keys, return_counts=True)
     known = distinct[counts >= config.least]
     words = np.array([str(index) for index in range(len(known))], dtype=object)
-    if len(known):
-        places, hit = find(keys, known)
-        places, owners = places[hit], owners[hit]
-    else:
-        places, owners = keys[:0], owners[:0]
+    places, hit = find(keys, known)
+    places, owners = places[hit], owners[hit]
     by_text = np.argsort(owners, kind="stable")
     places = places[by_text]
     offsets = np.searchsorted(owners[by_text], np.arange(len(encoded) + 1))

@@ -32,7 +32,8 @@ def n_grams(encoded: EncodedTexts, vocab_size: int, order: int) -> tuple[Keys, K
 
 
 def find(keys: Keys, known: Keys) -> tuple[Keys, npt.NDArray[np.bool_]]:
-    """The place of each key in `known`, ascending and not empty, and whether it stands there; if not, any place."""
+    """The place of each key in `known`, ascending, and whether it stands there; the place says nothing if not."""
     place = np.searchsorted(known, keys)
-    place[place == len(known)] = 0
-    return place, known[place] == keys
+    hit = place < len(known)
+    hit[hit] = known[place[hit]] == keys[hit]
+    return place, hit

@@ -13,6 +13,7 @@ from sentscore.encoder import EncodedTexts
 from sentscore.scorer import Scorer
 from sentscore_train.batches import LabelledTexts
 from sentscore_train.calibration import fit_temperature
+from sentscore_train.metrics import logits_of
 from sentscore_train.nbsvm import NbSvm
 from sentscore_train.progress import Progress, Report, silent
 
@@ -59,8 +60,7 @@ def model_opinion(artifact: Artifact, texts: Sequence[str], report: Report = sil
         parts.append(scorer.score(texts[start : start + _STEP]))
         report(Progress(f"asking the teacher {artifact.name}", min(start + _STEP, len(texts)), len(texts)))
     probability = np.nan_to_num(np.concatenate(parts).astype(np.float64), nan=0.5)
-    probability = probability.clip(_FURTHEST, 1.0 - _FURTHEST)
-    return np.log(probability / (1.0 - probability)).astype(np.float32)
+    return logits_of(probability.clip(_FURTHEST, 1.0 - _FURTHEST)).astype(np.float32)
 
 
 def soft_labels(
