@@ -191,14 +191,14 @@ def test_soft_labels_are_learned_from(data, run_dir, tmp_path) -> None:
 def test_extracts_are_learned_from_and_a_killed_run_draws_the_same_ones(data, tmp_path, monkeypatch) -> None:
     tokens = ("<unk>", "<pad>", "bad", "good", ".", *(f"t{index}" for index in range(SIZE - 5)))
     data = replace(data, vocabulary=replace(data.vocabulary, tokens=tokens))
-    config = replace(CONFIG, extracts=ExtractConfig(share=0.5, sentences=1))
-    learned: list[EncodedTexts] = []
+    config = replace(CONFIG, extracts=ExtractConfig(whole=0.5, share=0.75, sentences=1))
+    learned: list[tuple[EncodedTexts, object]] = []
     cut = loop.with_extracts
     monkeypatch.setattr(loop, "with_extracts", lambda *given: learned.append(cut(*given)) or learned[-1])
     train("gru", config, data, tmp_path / "whole", device=CPU)
-    sizes = [len(texts.ids) for texts in learned]
-    assert len(set(sizes)) == config.epochs
-    assert max(sizes) < len(data.train.encoded.ids)
+    counts = {len(texts) for texts, _ in learned}
+    assert counts == {round(0.5 * len(data.train)) + round(0.75 * len(data.train))}
+    assert len({texts.ids.tobytes() for texts, _ in learned}) == config.epochs
     with pytest.raises(KeyboardInterrupt):
         train("gru", config, data, tmp_path / "killed", device=CPU, report=Killer(30))
     train("gru", config, data, tmp_path / "killed", device=CPU, resume=True)

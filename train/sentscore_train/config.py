@@ -46,7 +46,8 @@ class TrainConfig:
         clip: largest norm of the gradient.
         average: share of the past that the moving average of the weights keeps a step (Polyak and Juditsky 1992); the
             average over about 200 steps is what is validated and kept, for it is steadier than any one step.
-        extracts: a sentence or three of a review with the label of the whole: texts of a line are scored, too.
+        extracts: a sentence or three of each review with the label of the whole: texts of a line are scored, too. They
+            take the time of a sixth of the reviews.
         max_tokens: longer reviews keep their head and tail in training; opinions stand at both ends.
         bucket_batches: batches sorted by length together: little padding, and the order stays random.
         validation_share: of the movies of the training reviews.

@@ -108,7 +108,7 @@ def train(
     checkpoint.write_validation(run_dir, data.validation)
 
     ends = sentence_ends(data.vocabulary)
-    steps_an_epoch = len(_order(data.train.encoded.lengths, config, 0))
+    steps_an_epoch = len(_order(_texts(data.train, ends, config, 0).encoded.lengths, config, 0))
     loss_function = nn.BCEWithLogitsLoss()
     pad_id = data.vocabulary.pad_id
 
@@ -320,10 +320,10 @@ def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
 
 
 def _texts(train: LabelledTexts, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:
-    """What an epoch learns from: the reviews, some of them cut down to a few sentences, long ones without a middle."""
+    """What an epoch learns from: whole reviews, long ones without a middle, and extracts."""
     random = np.random.default_rng((config.seed, epoch, 1))  # `_order` draws from the seed and the epoch alone
-    encoded = with_extracts(train.encoded, ends, config.extracts, random)
-    return LabelledTexts(head_and_tail(encoded, config.max_tokens), train.labels)
+    encoded, rows = with_extracts(train.encoded, ends, config.extracts, random)
+    return LabelledTexts(head_and_tail(encoded, config.max_tokens), train.labels[rows])
 
 
 def _order(lengths: npt.NDArray[np.int64], config: TrainConfig, epoch: int) -> list[npt.NDArray[np.int64]]:
