@@ -111,7 +111,7 @@ def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("made twice")
 
-    for name in ("linear_opinion", "document_vectors", "model_opinion"):
+    for name in ("NbSvm", "document_vectors", "model_opinion"):
         monkeypatch.setattr(module, name, fail)
     again = prepare(config, source, tmp_path, allow_partial=True)
     assert np.array_equal(again.train.labels, data.train.labels)

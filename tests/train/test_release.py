@@ -75,13 +75,17 @@ def wait_for(path: Path) -> None:
         time.sleep(0.05)
 
 
-def test_both_models_learn_are_asked_learn_on_and_are_exported(config) -> None:
+def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
     listed = {stage.name: stage for stage in stages(config)}
     assert list(listed) == [
         "gru-labelled",
-        "gru-teacher",
+        "gru-labelled-export",
         "lstm-labelled",
-        "lstm-teacher",
+        "lstm-labelled-export",
+        "gru-taught",
+        "gru-taught-export",
+        "lstm-taught",
+        "lstm-taught-export",
         "gru",
         "gru-export",
         "lstm",
@@ -91,12 +95,14 @@ def test_both_models_learn_are_asked_learn_on_and_are_exported(config) -> None:
     further = " ".join(listed["lstm"].arguments)
     assert further.startswith(f"lstm --run-dir {work}/lstm --data-dir {config.data_dir} --seed 1234")
     assert "--hidden-size 256" in " ".join(listed["lstm-labelled"].arguments)
-    assert not {"--hidden-size", "--start"} & set(listed["lstm"].arguments)
-    assert f"--teacher {work}/teachers/gru --teacher {work}/teachers/lstm" in further
+    assert not {"--hidden-size", "--start"} & {*listed["lstm-taught"].arguments, *listed["lstm"].arguments}
+    taught = " ".join(listed["lstm-taught"].arguments)
+    assert f"--teacher {work}/teachers/labelled/gru --teacher {work}/teachers/labelled/lstm" in taught
+    assert f"--teacher {work}/teachers/taught/gru --teacher {work}/teachers/taught/lstm" in further
     exported = " ".join(listed["lstm-export"].arguments)
     assert exported.startswith(f"{work}/lstm {config.out_dir}/lstm --force")
     assert exported.endswith(f"--precision int8 --precision fp16 --test {config.data_dir}/aclImdb_v1.tar.gz")
-    assert "--test" not in listed["lstm-teacher"].arguments
+    assert "--test" not in listed["lstm-taught-export"].arguments
     assert listed["gru"].command[:3] == [sys.executable, "-m", "sentscore_train"]
 
 
@@ -185,7 +191,7 @@ def test_the_commands_can_be_looked_at(tmp_path) -> None:
     result = CliRunner().invoke(app, ["release", str(tmp_path / "out"), "--work-dir", str(tmp_path / "w"), "--dry-run"])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 12
     assert lines[0].startswith(f"sentscore-train gru --run-dir {tmp_path}/w/gru-labelled ")
     assert not (tmp_path / "w").exists()
 
@@ -200,14 +206,14 @@ def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:
         _, errors = process.communicate()
     assert process.returncode == 130, errors
     done = len(json.loads(state.read_text())["done"])
-    assert 1 <= done < 8
+    assert 1 <= done < 12
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     announced = [line for line in again.stderr.splitlines() if line.startswith("[")]
-    assert len(announced) == 8 - done
-    assert announced[0].startswith(f"[{done + 1}/8] sentscore-")
+    assert len(announced) == 12 - done
+    assert announced[0].startswith(f"[{done + 1}/12] sentscore-")
     for kind in ("lstm", "gru"):
         manifest = load_artifact(tmp_path / "out" / kind).manifest
         assert set(manifest.precisions) == {"int8", "fp16"}
         assert manifest.metrics["test"]["reviews"] == 40
-        assert manifest.recipe["teachers"] == ["work/teachers/gru", "work/teachers/lstm"]
+        assert manifest.recipe["teachers"] == ["work/teachers/taught/gru", "work/teachers/taught/lstm"]

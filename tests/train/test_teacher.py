@@ -5,13 +5,9 @@ import pytest
 
 from sentscore import Scorer
 from sentscore.artifact import load_artifact
-from sentscore.encoder import Encoder
-from sentscore.vocabulary import Vocabulary
-from sentscore_train.batches import LabelledTexts
 from sentscore_train.calibration import fit_temperature
-from sentscore_train.nbsvm import NbSvm
 from sentscore_train.progress import Progress
-from sentscore_train.teacher import linear_opinion, model_opinion, soft_labels, vector_opinion
+from sentscore_train.teacher import model_opinion, soft_labels, vector_opinion
 
 WORDS = ["great", "awful", "film", "the", "a", "story", "too", "long", "not", "and"]
 
@@ -26,18 +22,6 @@ def test_a_model_gives_the_logit_of_its_score(tiny_artifact) -> None:
     assert found[1] == 0.0
     assert 1 / (1 + np.exp(-found[[0, 2]].astype(float))) == pytest.approx(score[[0, 2]], abs=1e-6)
     assert seen == [Progress("asking the teacher lstm", 3, 3)]
-
-
-def test_the_linear_one_is_nbsvm(tiny_artifact) -> None:
-    vocabulary = Vocabulary.from_json(load_artifact(tiny_artifact).vocabulary)
-    encoder = Encoder(vocabulary)
-    random = np.random.default_rng(4)
-    reviews = [" ".join(random.choice(WORDS, random.integers(3, 20))) for _ in range(60)]
-    train = LabelledTexts(encoder.encode(reviews), np.array(["great" in review for review in reviews], np.int8))
-    asked = encoder.encode(["a great story", "awful and too long"])
-    found = linear_opinion(train, asked, len(vocabulary))
-    assert found.tolist() == NbSvm(train, len(vocabulary)).logits(asked).tolist()
-    assert found[0] > found[1]
 
 
 def test_the_vectors_tell_the_classes_apart() -> None:

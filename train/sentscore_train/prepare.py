@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +22,12 @@ from sentscore_train.batches import LabelledTexts
 from sentscore_train.config import TrainConfig
 from sentscore_train.docvectors import document_vectors
 from sentscore_train.download import new_file
-from sentscore_train.imdb import load_imdb
+from sentscore_train.imdb import Imdb, load_imdb
 from sentscore_train.loop import TrainingData
-from sentscore_train.nbsvm import NbSvmConfig
+from sentscore_train.nbsvm import NbSvm, NbSvmConfig
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.splits import movie_split
-from sentscore_train.teacher import Logits, linear_opinion, model_opinion, soft_labels, vector_opinion
+from sentscore_train.teacher import Logits, model_opinion, soft_labels, vector_opinion
 from sentscore_train.vectors import skip_gram
 from sentscore_train.vocabulary import build_vocabulary
 
@@ -64,53 +64,37 @@ def prepare(
     """
     report(Progress("reading the reviews", 0, 1))
     imdb = load_imdb(imdb_source, data_dir=data_dir, allow_partial=allow_partial, report=report)
-    texts = imdb.train.texts + imdb.unsup.texts
     cache = _Cache(data_dir / "prepared")
+    corpus = _corpus(imdb, config.vocabulary_size, cache, report)
 
-    facts = {
-        "corpus": _digest(texts),
-        "spacy": spacy_version(),
-        "size": config.vocabulary_size,
-        "code": _CODE,
-    }
-    report(Progress("building the vocabulary", 0, 1))
-    stored = cache.get("vocabulary", facts, lambda: _vocabulary_arrays(texts, config.vocabulary_size))
-    vocabulary = Vocabulary.from_json(stored["json"].tobytes().decode("utf-8"))
-
-    facts = {**facts, "vocabulary": _digest(vocabulary.tokens)}
-    stored = cache.get("ids", facts, lambda: _encode(vocabulary, texts, report))
-    encoded = EncodedTexts(stored["ids"], stored["offsets"])
-
-    facts = {**facts, "skip_gram": asdict(config.vectors)}
     phase = "training the word vectors"
-    stored = cache.get(
+    vectors = cache.get(
         "vectors",
-        facts,
+        {**corpus.facts, "skip_gram": asdict(config.vectors)},
         lambda: {
             "vectors": skip_gram(
-                encoded,
-                vocabulary,
+                corpus.encoded,
+                corpus.vocabulary,
                 config.vectors,
                 progress=lambda done, of: report(Progress(phase, done, of)),
             )
         },
-    )
-    vectors = stored["vectors"]
-    labels = imdb.train.labels
+    )["vectors"]
+    labels = corpus.labels
     train, validation = movie_split(imdb.train.movies, labels, share=config.validation_share, seed=config.seed)
-    to_learn = LabelledTexts(encoded.take(train), labels[train])
-    to_choose = LabelledTexts(encoded.take(validation), labels[validation])
+    to_learn = LabelledTexts(corpus.encoded.take(train), labels[train])
+    to_choose = LabelledTexts(corpus.encoded.take(validation), labels[validation])
     teacher: dict[str, float] = {}
     if config.teachers:
-        asked = np.concatenate((validation, np.arange(len(imdb.train), len(texts))))
-        opinions = _opinions(config, cache, facts, texts, encoded, len(vocabulary), labels, train, asked, report)
+        unlabelled = np.arange(len(labels), len(corpus.texts))
+        opinions = _opinions(config, corpus, train, np.concatenate((validation, unlabelled)), cache, report)
         soft, teacher = soft_labels(opinions, to_choose.labels.astype(np.int8))
         to_learn = LabelledTexts(
-            encoded.take(np.concatenate((train, asked[len(validation) :]))),
+            corpus.encoded.take(np.concatenate((train, unlabelled))),
             np.concatenate((labels[train].astype(np.float32), soft)),
         )
     return TrainingData(
-        vocabulary=vocabulary,
+        vocabulary=corpus.vocabulary,
         train=to_learn,
         validation=to_choose,
         vectors=vectors,
@@ -121,45 +105,67 @@ def prepare(
             "unlabelled": len(imdb.unsup),
             "split": "by movie: no movie stands in both train and validation",
             "seed": config.seed,
-            "corpus_sha256": facts["corpus"],
+            "corpus_sha256": corpus.facts["corpus"],
             **({"teacher_validation_accuracy": teacher} if teacher else {}),
         },
     )
 
 
+@dataclass(frozen=True)
+class _Corpus:
+    """The reviews of the training set and the unlabelled ones, in that order.
+
+    Attributes:
+        texts: as they were read.
+        labels: int8 of the training set.
+        vocabulary: made of all of them.
+        encoded: all of them.
+        facts: what `encoded` depends on.
+    """
+
+    texts: Sequence[str]
+    labels: npt.NDArray[np.int8]
+    vocabulary: Vocabulary
+    encoded: EncodedTexts
+    facts: dict[str, Any]
+
+
+def _corpus(imdb: Imdb, vocabulary_size: int, cache: _Cache, report: Report) -> _Corpus:
+    texts = imdb.train.texts + imdb.unsup.texts
+    facts = {"corpus": _digest(texts), "spacy": spacy_version(), "size": vocabulary_size, "code": _CODE}
+    report(Progress("building the vocabulary", 0, 1))
+    stored = cache.get("vocabulary", facts, lambda: _vocabulary_arrays(texts, vocabulary_size))
+    vocabulary = Vocabulary.from_json(stored["json"].tobytes().decode("utf-8"))
+    facts = {**facts, "vocabulary": _digest(vocabulary.tokens)}
+    stored = cache.get("ids", facts, lambda: _encode(vocabulary, texts, report))
+    return _Corpus(texts, imdb.train.labels, vocabulary, EncodedTexts(stored["ids"], stored["offsets"]), facts)
+
+
 def _opinions(
     config: TrainConfig,
-    cache: _Cache,
-    facts: dict[str, Any],
-    texts: Sequence[str],
-    encoded: EncodedTexts,
-    vocab_size: int,
-    labels: npt.NDArray[np.int8],
+    corpus: _Corpus,
     train: npt.NDArray[np.int64],
     asked: npt.NDArray[np.int64],
+    cache: _Cache,
     report: Report,
 ) -> dict[str, Logits]:
     """What each teacher says of the texts of the rows `asked` [n], logits float32 [n] by its name.
 
     Args:
         config: the recipe.
-        cache: keeps each opinion.
-        facts: what `encoded` is made from.
-        texts: all texts.
-        encoded: the same as ids.
-        vocab_size: ids are below it.
-        labels: of the labelled texts, which come first.
+        corpus: all texts.
         train: rows of the texts to learn from.
         asked: rows of the texts to be judged.
+        cache: keeps each opinion.
         report: told how far each teacher is.
     """
-    split = {"train": _digest([texts[row] for row in train])}
+    encoded, labels, vocab_size = corpus.encoded, corpus.labels[train], len(corpus.vocabulary)
+    split = {"train": _digest([corpus.texts[row] for row in train])}
 
     def linear() -> Arrays:
         report(Progress("fitting the linear teacher", 0, 1))
-        return {
-            "logits": linear_opinion(LabelledTexts(encoded.take(train), labels[train]), encoded.take(asked), vocab_size)
-        }
+        model = NbSvm(LabelledTexts(encoded.take(train), labels), vocab_size)
+        return {"logits": model.logits(encoded.take(asked))}
 
     def documents() -> Arrays:
         phase = "training the document vectors"
@@ -169,18 +175,20 @@ def _opinions(
         )
         return {"vectors": found}
 
-    opinions = {"nb-svm": cache.get("opinion", {**facts, **split, "linear": asdict(NbSvmConfig())}, linear)["logits"]}
-    vectors = cache.get("documents", {**facts, "documents": asdict(config.documents)}, documents)["vectors"]
+    opinions = {
+        "nb-svm": cache.get("opinion", {**corpus.facts, **split, "linear": asdict(NbSvmConfig())}, linear)["logits"]
+    }
+    vectors = cache.get("documents", {**corpus.facts, "documents": asdict(config.documents)}, documents)["vectors"]
     opinions["document vectors"] = vector_opinion(
-        vectors[train], labels[train], vectors[asked], config.documents.inverse_penalty
+        vectors[train], labels, vectors[asked], config.documents.inverse_penalty
     )
     for teacher in config.teachers:
         artifact = load_artifact(teacher)
 
         def model(artifact: Artifact = artifact) -> Arrays:
-            return {"logits": model_opinion(artifact, [texts[row] for row in asked], report)}
+            return {"logits": model_opinion(artifact, [corpus.texts[row] for row in asked], report)}
 
-        made_from = {"corpus": facts["corpus"], **split, "manifest": artifact.manifest_sha256}
+        made_from = {"corpus": corpus.facts["corpus"], **split, "manifest": artifact.manifest_sha256}
         opinions[teacher] = cache.get("opinion", made_from, model)["logits"]
     return opinions
 

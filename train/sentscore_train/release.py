@@ -93,12 +93,12 @@ class Stage:
 def stages(config: ReleaseConfig) -> list[Stage]:
     """What is run, in order.
 
-    Two large models learn from the labelled reviews. They, NB-SVM and a classifier on document vectors teach two new
-    models half as wide, which learn from the unlabelled reviews too. Those are exported in every precision and
-    measured, on the test reviews for the first and last time.
+    Two large models learn from the labelled reviews. They, NB-SVM and a classifier on document vectors teach two half
+    as wide, which learn from the unlabelled reviews too and are better than any of these teachers. Those take the
+    place of the large ones and teach the last two, which are exported in every precision and measured, on the test
+    reviews for the first and last time.
     """
     work = config.work_dir
-    teachers = {kind: work / "teachers" / kind for kind in KINDS}
     partial = ["--allow-partial"] if config.fast else []
     source = [*_options(imdb=config.imdb, data_dir=config.data_dir), *partial]
     learning = [*source, *_options(seed=config.seed, device=config.device, threads=config.threads), "--resume"]
@@ -114,12 +114,15 @@ def stages(config: ReleaseConfig) -> list[Stage]:
         return Stage(name, "sentscore-export", (str(work / run), str(out_dir), *exporting, *further), out_dir)
 
     listed: list[Stage] = []
+    further = _options(hidden_size=TEACHER_HIDDEN_SIZE)
+    for generation in ("labelled", "taught"):
+        teachers = {kind: work / "teachers" / generation / kind for kind in KINDS}
+        for kind, teacher in teachers.items():
+            run = f"{kind}-{generation}"
+            listed += training(run, kind, further), export(f"{run}-export", run, teacher)
+        further = [option for teacher in teachers.values() for option in _options(teacher=teacher)]
     for kind in KINDS:
-        listed.append(training(f"{kind}-labelled", kind, _options(hidden_size=TEACHER_HIDDEN_SIZE)))
-        listed.append(export(f"{kind}-teacher", f"{kind}-labelled", teachers[kind]))
-    for kind in KINDS:
-        asked = [option for teacher in teachers.values() for option in _options(teacher=teacher)]
-        listed.append(training(kind, kind, asked))
+        listed.append(training(kind, kind, further))
         # The training has left its download there.
         test = config.imdb or config.data_dir / PurePosixPath(URL).name
         measured = ["--precision", "int8", "--precision", "fp16", *_options(test=test), *partial]

@@ -9,23 +9,15 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from sentscore.artifact import Artifact
-from sentscore.encoder import EncodedTexts
 from sentscore.scorer import Scorer
-from sentscore_train.batches import LabelledTexts
 from sentscore_train.calibration import fit_temperature
 from sentscore_train.metrics import logits_of
-from sentscore_train.nbsvm import NbSvm
 from sentscore_train.progress import Progress, Report, silent
 
 Logits = npt.NDArray[np.float32]
 
 _STEP = 500  # reviews between two reports
 _FURTHEST = 1e-6  # a probability counts as no nearer to 0 or 1
-
-
-def linear_opinion(train: LabelledTexts, encoded: EncodedTexts, vocab_size: int) -> Logits:
-    """What NB-SVM fitted on `train` says of each text, logits float32 [n]."""
-    return NbSvm(train, vocab_size).logits(encoded)
 
 
 def vector_opinion(
