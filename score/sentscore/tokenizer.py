@@ -61,8 +61,9 @@ class Splitter:
     """Cuts a chunk as a spaCy tokenizer does, by the tokenizer's own rules and patterns, several times as fast.
 
     Most of spaCy's time on a chunk that it has not seen goes into the lexical attributes of its tokens, which nobody
-    reads here, and into patterns that cannot match. `split` goes the way of `Tokenizer._tokenize`, and leaves a
-    pattern out where its parse proves what it would say. Chunks in which spaCy may find special cases go to spaCy.
+    reads here, and into patterns that cannot match. `split` goes the way of `Tokenizer._tokenize` and then of
+    `Tokenizer._apply_special_cases`, and leaves a pattern out where its parse proves what it would say. Where the rules
+    are not all known, spaCy cuts every chunk.
 
     Most chunks are words with marks around and between them, as in "(well-acted". Where spaCy has no special cases for
     the words, and the parse of its patterns proves that they look at nothing but the marks, such a chunk is cut like
@@ -75,13 +76,15 @@ class Splitter:
 
     def __init__(self, rules: Rules, split_by_spacy: Callable[[str], list[str]]) -> None:
         self._rules = rules
-        self._split_by_spacy = split_by_spacy
         self.split = self._split if rules.known else split_by_spacy
         self._special = rules.special
-        # Chunks that are cut into one of these, or into two of these pairs on end, go to spaCy.
-        self._retokenized = {cut[0] for cut in rules.retokenized if len(cut) == 1}
-        self._retokenized_pairs = {(cut[0], cut[1]) for cut in rules.retokenized if len(cut) > 1}
-        cut_specially = [*self._special, *(token for cut in rules.retokenized for token in cut)]
+        self._special_of = {tuple(cut): tokens for cut, tokens in rules.retokenized}
+        self._longest_cut = max(map(len, self._special_of), default=0)
+        # Of tokens among which there is none of these, and no two of these pairs, nothing else is made.
+        changed = [cut for cut, tokens in self._special_of.items() if list(cut) != tokens]
+        self._changed = {cut[0] for cut in changed if len(cut) == 1}
+        self._changed_pairs = {cut[:2] for cut in changed if len(cut) > 1}
+        cut_specially = [*self._special, *(token for cut in self._special_of for token in cut)]
         self._special_words = _words_and_neighbours(cut_specially)  # elsewhere these words are like any others
         self._any_word = next(word for size in count(2) if (word := "q" * size) not in self._special_words)
         self._has_templates = rules.words_are_alike and rules.urls_have_dots
@@ -99,8 +102,7 @@ class Splitter:
                 if from_template:
                     return from_template
         before, rest, after = self._strip(piece)
-        tokens = [*before, *self._middle(rest), *after]
-        return self._split_by_spacy(piece) if self._may_be_retokenized(tokens) else tokens
+        return self._with_special_cases([*before, *self._middle(rest), *after])
 
     def _split_by_template(self, piece: str) -> list[str] | None:
         marks_and_words = _WORDS.split(piece)
@@ -119,10 +121,7 @@ class Splitter:
         before, rest, after = self._strip(self._any_word.join(marks))
         is_dotted = "." in rest and rest not in self._special
         tokens = [*before, *(self._cut_by_infixes(rest) if is_dotted else self._middle(rest)), *after]
-        if self._may_be_retokenized(tokens):
-            if is_dotted:
-                return None
-            tokens = self._split_by_spacy(self._any_word.join(marks))
+        tokens = self._with_special_cases(tokens)
         return _Template(self._with_slots(" ".join(tokens)), self._with_slots(rest) if is_dotted else "")
 
     def _may_be_special(self, marks_and_words: list[str]) -> bool:
@@ -172,9 +171,31 @@ class Splitter:
         after.reverse()
         return before, rest, after
 
-    def _may_be_retokenized(self, tokens: list[str]) -> bool:
-        """Whether spaCy might find special cases among the tokens, once they are cut."""
-        return not (self._retokenized.isdisjoint(tokens) and self._retokenized_pairs.isdisjoint(pairwise(tokens)))
+    def _with_special_cases(self, tokens: list[str]) -> list[str]:
+        """The tokens after spaCy has found special cases among them: the longest first, of equals the first."""
+        if self._changed.isdisjoint(tokens) and self._changed_pairs.isdisjoint(pairwise(tokens)):
+            return tokens
+        found = [
+            (start, stop)
+            for start in range(len(tokens))
+            for stop in range(start + 1, min(start + self._longest_cut, len(tokens)) + 1)
+            if tuple(tokens[start:stop]) in self._special_of
+        ]
+        found.sort(key=lambda place: (place[0] - place[1], place[0]))
+        seen: set[int] = set()
+        stops: dict[int, int] = {}
+        for start, stop in found:
+            if start not in seen and stop - 1 not in seen:
+                stops[start] = stop
+            seen.update(range(start, stop))  # what is not taken bars others, too
+        result: list[str] = []
+        start = 0
+        while start < len(tokens):
+            stop = stops.get(start, start + 1)
+            cut = tokens[start:stop]
+            result += self._special_of[tuple(cut)] if start in stops else cut
+            start = stop
+        return result
 
     def _suffix_length(self, text: str) -> int:
         """The length of the suffix of a text whose last character does not settle it."""

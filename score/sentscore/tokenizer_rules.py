@@ -2,7 +2,7 @@
 
 The only place that imports spaCy.
 
-`import spacy` takes longer than everything else that a few texts need. The copy is used where the installed spaCy is
+`import spacy` takes longer than everything else before the first score. The copy is used where the installed spaCy is
 the version that it was made of. `python -m sentscore.tokenizer_rules` makes it anew.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sentscore import patterns
 
 COPY: Final = Path(__file__).with_name("tokenizer_rules.json")
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 _Search = Callable[[str], "re.Match[str] | None"]
 _LETTERS: Final = frozenset(string.ascii_letters)
@@ -63,7 +63,8 @@ class Rules:
         spacy: version of the spaCy that they are of.
         known: whether the tokenizer has the four patterns and nothing else; if not, no other field says anything.
         special: special cases: chunks and their tokens.
-        retokenized: tokens on end, of which spaCy makes a special case when it finds them in a chunk.
+        retokenized: pairs of tokens on end and of the special case that spaCy makes of them when it finds them in a
+            chunk; the same tokens in some.
         prefix_pattern: of what is cut from the beginning.
         suffix_pattern: of what is cut from the end.
         infix_pattern: of what cuts in between.
@@ -79,7 +80,7 @@ class Rules:
     spacy: str
     known: bool
     special: dict[str, list[str]]
-    retokenized: list[list[str]]
+    retokenized: list[list[list[str]]]
     prefix_pattern: str
     suffix_pattern: str
     infix_pattern: str
@@ -155,11 +156,11 @@ def _pattern(method: Callable[..., Any] | None) -> str | None:
     return pattern.pattern if isinstance(pattern, re.Pattern) and pattern.flags == re.UNICODE else None
 
 
-def _retokenized(tokenizer: Tokenizer, special: dict[str, list[str]]) -> list[list[str]]:
-    """What spaCy turns into other tokens when it finds it among the tokens of a chunk.
+def _retokenized(tokenizer: Tokenizer, special: dict[str, list[str]]) -> list[list[list[str]]]:
+    """What spaCy looks for among the tokens of a chunk, and what it puts there.
 
-    These are the special cases as they are cut without any special case. (With `faster_heuristics` spaCy leaves some of
-    them alone.)
+    It looks for the special cases as they are cut without any special case; with `faster_heuristics` for those alone
+    that have an affix or an infix in them.
     """
     bare = type(tokenizer)(
         tokenizer.vocab,
@@ -169,8 +170,14 @@ def _retokenized(tokenizer: Tokenizer, special: dict[str, list[str]]) -> list[li
         token_match=tokenizer.token_match,
         url_match=tokenizer.url_match,
     )
-    cuts = (([token.text for token in bare(chunk)], tokens) for chunk, tokens in special.items())
-    return [cut for cut, tokens in cuts if cut and cut != tokens]
+
+    def is_looked_for(chunk: str) -> bool:
+        has_affix = tokenizer.find_prefix(chunk) or tokenizer.find_infix(chunk) or tokenizer.find_suffix(chunk)
+        return chunk.split() == [chunk] and bool(has_affix or not tokenizer.faster_heuristics)
+
+    return [
+        [[token.text for token in bare(chunk)], tokens] for chunk, tokens in special.items() if is_looked_for(chunk)
+    ]
 
 
 def _parsed(method: Callable[..., Any] | None) -> list[patterns.Item]:

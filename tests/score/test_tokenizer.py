@@ -124,6 +124,17 @@ def test_patterns_that_cannot_be_parsed_cost_time_only(chunks, monkeypatch) -> N
     assert [splitter.split(chunk) for chunk in chunks] == [reference(chunk) for chunk in chunks]
 
 
+def test_all_special_cases_may_be_looked_for() -> None:
+    language = spacy.blank("en")
+    language.tokenizer.faster_heuristics = False
+    language.tokenizer.rules = language.tokenizer.rules  # adds them anew
+    splitter = Splitter(Rules.of_tokenizer(language.tokenizer), reference)
+    chunks = [f"x-{chunk}-{after}" for chunk in special_cases() for after in ("", "y.")]
+    cut = [[token.text for token in language.tokenizer(chunk)] for chunk in chunks]
+    assert cut != [reference(chunk) for chunk in chunks]
+    assert [splitter.split(chunk) for chunk in chunks] == cut
+
+
 def test_a_tokenizer_of_another_kind_does_its_own_work() -> None:
     tokenizer = Tokenizer(spacy.blank("en").vocab, rules={"don't": [{"ORTH": "do"}, {"ORTH": "n't"}]})
     rules = Rules.of_tokenizer(tokenizer)
