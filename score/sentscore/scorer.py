@@ -22,7 +22,7 @@ from sentscore.encoder import EncodedTexts, Encoder
 from sentscore.encoding import DistinctTexts, EncodingProcesses, encode_distinct
 from sentscore.errors import UsageError
 from sentscore.results import result_columns, result_names
-from sentscore.session import Device, PrecisionChoice, Session, available_cpus
+from sentscore.session import Device, PrecisionChoice, Session, available_cpus, has_scan
 from sentscore.sources.columns import check_free, choose_column, columns_of
 from sentscore.vocabulary import Vocabulary
 
@@ -35,10 +35,10 @@ _MOST_ENCODE_PROCESSES: Final = 8
 _WINDOW_ROWS: Final = 8_192  # texts that `score_batches` sorts by length together
 
 
-def default_batch_tokens(device: str, *, kind: str, precision: str) -> int:
+def default_batch_tokens(artifact: Artifact, *, device: str, precision: str) -> int:
     """Tokens of a batch, padding included: measured on a CPU, as many as there is memory for on a GPU."""
     if device == "cpu":
-        return _CPU_BATCH_TOKENS_SCAN if (kind, precision) == ("gru", "int8") else _CPU_BATCH_TOKENS
+        return _CPU_BATCH_TOKENS_SCAN if has_scan(artifact, precision) else _CPU_BATCH_TOKENS
     least, most = _CUDA_BATCH_TOKENS
     return max(least, min(most, device_memory() // _CUDA_TOKEN_BYTES))
 
@@ -124,9 +124,7 @@ class Scorer:
         self.device = self._session.device
         self.precision = self._session.precision
         self.why_not_cuda = self._session.why_not_cuda
-        self.batch_tokens = batch_tokens or default_batch_tokens(
-            self.device, kind=artifact.manifest.architecture["name"], precision=self.precision
-        )
+        self.batch_tokens = batch_tokens or default_batch_tokens(artifact, device=self.device, precision=self.precision)
         # A GPU is kept busy by two batches in flight, a CPU by one a processor.
         self.threads = threads or (2 if self.device == "cuda" else available_cpus())
         self._processes: EncodingProcesses | None = None

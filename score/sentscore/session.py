@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -87,6 +90,12 @@ class Session:
                 ) from error
         self._session = session
         _verify(artifact, session, file)
+        # A Scan asks for memory at each node of each step, and threads in one session would wait for each other there.
+        self._artifact = artifact
+        self._idle: SimpleQueue[Any] | None = None
+        if self.device == "cpu" and has_scan(artifact, self.precision):
+            self._idle = SimpleQueue()
+            self._idle.put(session)
 
     def run(
         self, token_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
@@ -94,8 +103,30 @@ class Session:
         """Logits and probabilities, both float32 [B], of token_ids int32 [B, T] and lengths int32 [B]."""
         if self.device == "cuda":
             return run_bound(self._session, token_ids, lengths, device="cuda")
-        logit, probability = self._session.run(list(_OUTPUTS), {"token_ids": token_ids, "lengths": lengths})
+        inputs = {"token_ids": token_ids, "lengths": lengths}
+        with self._free_session() as session:
+            logit, probability = session.run(list(_OUTPUTS), inputs)
         return logit, probability
+
+    @contextmanager
+    def _free_session(self) -> Iterator[Any]:
+        """The session; or one that no other thread uses, made anew where there is none."""
+        if self._idle is None:
+            yield self._session
+            return
+        try:
+            session = self._idle.get_nowait()
+        except Empty:
+            session = _create(self._artifact, self.precision, [CPU])
+        try:
+            yield session
+        finally:
+            self._idle.put(session)
+
+
+def has_scan(artifact: Artifact, precision: str) -> bool:
+    """Whether the graph's recurrent layers are Scans of small nodes, as those of the GRU in int8 are."""
+    return precision == "int8" and bool(artifact.manifest.architecture["name"] == "gru")
 
 
 def run_bound(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,20 @@ def test_padding_changes_no_bit(folder) -> None:
     inside = np.arange(40) < lengths[:, None]
     wider[:, :40][inside] = ids[inside]
     assert np.array_equal(session.run(wider, lengths)[0], expected)
+
+
+def test_threads_change_no_bit_and_do_not_meet_in_a_scan(folder) -> None:
+    artifact = load_artifact(folder)
+    session = Session(artifact, device="cpu", precision="int8")
+    ids, lengths = ragged(70, 120)
+    alone = run(session, ids, lengths, np.arange(70), 7)
+    with ThreadPoolExecutor(3) as pool:
+        for found in pool.map(lambda _: run(session, ids, lengths, np.arange(70), 7), range(6)):
+            assert np.array_equal(found, alone)
+    with session._free_session() as one, session._free_session() as other:
+        assert (one is other) == (artifact.name == "lstm")
+    if session._idle is not None:
+        assert 2 <= session._idle.qsize() <= 3  # one a thread, made when it is needed
 
 
 def test_without_the_pins_batches_do_change_scores(make_run, tmp_path, monkeypatch) -> None:

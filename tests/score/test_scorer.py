@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sentscore import InputError, Scorer, UsageError
 from sentscore import scorer as scorer_module
+from sentscore.artifact import load_artifact
 from sentscore.cuda import page_locked
 
 WORDS = ["great", "awful", "film", ".", "not", "n't", "a", "story", "too", "long", "unknownword", "!"]
@@ -166,10 +167,11 @@ def test_batches_are_padded_into_memory_that_is_used_again(tiny_artifact, monkey
     assert scorer._memory.qsize() == 2
 
 
-def test_a_gpu_gets_batches_by_its_memory(monkeypatch) -> None:
+def test_a_gpu_gets_batches_by_its_memory(tiny_artifact, monkeypatch) -> None:
+    artifact = load_artifact(tiny_artifact)
     for memory, tokens in ((0, 16_384), (8 << 30, 131_072), (141 << 30, 524_288)):
         monkeypatch.setattr(scorer_module, "device_memory", lambda memory=memory: memory)
-        assert scorer_module.default_batch_tokens("cuda", kind="lstm", precision="fp16") == tokens
+        assert scorer_module.default_batch_tokens(artifact, device="cuda", precision="fp16") == tokens
 
 
 def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> None:
