@@ -101,6 +101,9 @@ def vader(setting: Setting) -> Rival:
     )
 
 
+_TRIALS: Final = 8  # times the reviews that slower rivals try batch sizes on: a quarter of a second tells no best one
+
+
 def sessions(setting: Setting, precision: Precision) -> Rival:
     """ONNX Runtime alone: what is left of sentscore's time when texts and files cost nothing."""
     from concurrent.futures import ThreadPoolExecutor
@@ -123,7 +126,8 @@ def sessions(setting: Setting, precision: Precision) -> Rival:
         return go
 
     budgets = (1_024, 2_048, 4_096, 8_192, 12_288, 16_384)
-    trial = setting.trial_rows(setting.trial, group=min(setting.trial, 64))
+    many = _TRIALS * setting.trial
+    trial = setting.trial_rows(many, group=min(many, 64))
     best = min(budgets, key=lambda tokens: fastest_seconds(start(trial, tokens)))
     return Rival(
         label=f"sentscore {precision}, ONNX Runtime sessions alone, batches of {best:,} tokens",
