@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from sentscore.cli.options import JsonOption
+
+_ANY_WIDTH: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,18 @@ def models_cli(as_json: JsonOption = False) -> None:
         return
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    for heading in ("name", "architecture", "test accuracy", "size"):
+    for heading in ("name", "architecture", "test accuracy", "size", "where"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("where", overflow="fold")
     for info in infos:
         accuracy = "-" if info.accuracy is None else f"{100 * info.accuracy:.2f} %"
         table.add_row(info.name, info.architecture, accuracy, f"{info.size / 1e6:.1f} MB", info.path)
     console = Console()
+    widest = Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum
+    console.width = max(console.width, widest)  # in a narrow terminal, too, a path is to be copied whole
     with console.capture() as capture:
         console.print(table, markup=False)
     typer.echo(capture.get(), nl=False)
