@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from sentscore._version import __version__
 from sentscore.formats import Kind
+from sentscore.journal import FORMAT_VERSION, Journal, open_journal
 from sentscore.pipeline import Progress, Stages, TextScorer, scored
 from sentscore.results import POSITIVE_FROM, result_columns, result_names
+from sentscore.session import arithmetic
 from sentscore.sinks import Job, Shape, Target, open_sink
 from sentscore.sources import STDIN, Source, open_source, open_stream, whole_files
 
@@ -46,6 +48,7 @@ class Summary:
         models: what each model made of it.
         seconds: how long it took, loading the models aside.
         stages: where they went.
+        kept: texts whose scores a run that was stopped had left.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Summary:
     models: tuple[ModelSummary, ...]
     seconds: float
     stages: Stages
+    kept: int = 0
 
     @property
     def empty(self) -> int:
@@ -63,8 +67,8 @@ class Summary:
 
     @property
     def rate(self) -> float:
-        """Scored texts a second."""
-        return self.scored / self.seconds if self.seconds > 0 else 0.0
+        """Texts a second that this run scored."""
+        return (self.scored - self.kept) / self.seconds if self.seconds > 0 else 0.0
 
 
 def check_inputs(jobs: Sequence[Job], added: Sequence[str], *, column: str | None = None) -> None:
@@ -103,6 +107,7 @@ def score_file(
     column: str | None = None,
     prefix: str = "",
     manifests: Mapping[str, str] | None = None,
+    resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Scores an input.
@@ -113,6 +118,7 @@ def score_file(
         column: the column of texts; None to find it by itself.
         prefix: put before the names of the results' columns.
         manifests: the sha256 of each model's manifest, by the model's name, stored in a Parquet output.
+        resume: whether to carry on with the scores of a run that was stopped, and to leave them if this one is.
         on_progress: called as scores come in.
 
     Raises:
@@ -122,7 +128,9 @@ def score_file(
     """
     added = result_names([scorer.name for scorer in scorers], prefix)
     with _opened(job, column, added) as source:
-        return _score(source, job.target, scorers, added=added, manifests=manifests, on_progress=on_progress)
+        return _score(
+            source, job.target, scorers, added=added, manifests=manifests, resume=resume, on_progress=on_progress
+        )
 
 
 def score_whole(
@@ -132,6 +140,7 @@ def score_whole(
     *,
     prefix: str = "",
     manifests: Mapping[str, str] | None = None,
+    resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Scores files that are one text each into one table with the columns `file` and the results.
@@ -142,6 +151,7 @@ def score_whole(
         scorers: the models, each of another name.
         prefix: put before the names of the results' columns.
         manifests: the sha256 of each model's manifest, by the model's name, stored in a Parquet output.
+        resume: whether to carry on with the scores of a run that was stopped, and to leave them if this one is.
         on_progress: called as scores come in.
 
     Raises:
@@ -149,7 +159,8 @@ def score_whole(
         OutputError: The output cannot be written; nothing is left of it then.
     """
     added = result_names([scorer.name for scorer in scorers], prefix)
-    return _score(whole_files(inputs), target, scorers, added=added, manifests=manifests, on_progress=on_progress)
+    source = whole_files(inputs)
+    return _score(source, target, scorers, added=added, manifests=manifests, resume=resume, on_progress=on_progress)
 
 
 def provenance(scorers: Sequence[TextScorer], manifests: Mapping[str, str]) -> bytes:
@@ -174,6 +185,7 @@ def _score(
     *,
     added: Sequence[str],
     manifests: Mapping[str, str] | None,
+    resume: bool,
     on_progress: Callable[[Progress], None] | None,
 ) -> Summary:
     began = time.perf_counter()
@@ -185,8 +197,12 @@ def _score(
     stages = Stages()
     rows = empty = 0
     positive = dict.fromkeys(names, 0)
-    with open_sink(target, source.kind, shape) as sink, scorers[0].pool() as pool:
-        for windows, scores in scored(source, scorers, pool, stages, on_progress):
+    with (
+        _journal(target, scorers, manifests) if resume else nullcontext() as journal,
+        open_sink(target, source.kind, shape) as sink,
+        scorers[0].pool() as pool,
+    ):
+        for windows, scores in scored(source, scorers, pool, stages, journal=journal, on_progress=on_progress):
             for name, of_model in scores.items():
                 positive[name] += int(np.count_nonzero(of_model >= POSITIVE_FROM))
             results = result_columns(scores)
@@ -203,7 +219,20 @@ def _score(
     models = tuple(
         ModelSummary(scorer.name, scorer.device, scorer.precision, positive[scorer.name]) for scorer in scorers
     )
-    return Summary(source.name, target.name, rows, rows - empty, models, seconds, stages)
+    return Summary(source.name, target.name, rows, rows - empty, models, seconds, stages, stages.kept)
+
+
+def _journal(
+    target: Target, scorers: Sequence[TextScorer], manifests: Mapping[str, str] | None
+) -> AbstractContextManager[Journal | None]:
+    """The journal of an output; none where no file is to be finished or nothing tells which weights are at work."""
+    names = [scorer.name for scorer in scorers]
+    if target.path is None or target.device or not manifests or set(names) - set(manifests):
+        return nullcontext()
+    devices = [scorer.device for scorer in scorers]
+    depends_on = {"format_version": FORMAT_VERSION, "devices": devices, "arithmetic": arithmetic()}
+    made_by = json.dumps({**depends_on, **json.loads(provenance(scorers, manifests))})
+    return open_journal(target.path, made_by.encode(), names)
 
 
 def _with_results(schema: pa.Schema, added: Sequence[str], kinds: Sequence[pa.DataType], made_by: bytes) -> pa.Schema:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sentscore.journal import Journal, Scores
 from sentscore.sources.window import WINDOW_BYTES, Source, Window
 
 BLOCK_ROWS: Final = 8_192
@@ -79,6 +80,7 @@ class Progress:
         total: how many there are; None where that is not known.
         position: bytes of the input taken in.
         size: how many bytes it has; None where that is not known.
+        kept: rows done whose scores a run before had left.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Progress:
     total: int | None
     position: int
     size: int | None
+    kept: int = 0
 
 
 @dataclass
@@ -99,6 +102,7 @@ class Stages:
         write: of the main thread, writing the output.
         score: of all threads together, in the models.
         tokens: that were scored, by all models together; equal texts of a block count once.
+        kept: texts whose scores a run before had left.
     """
 
     read: float = 0.0
@@ -107,6 +111,7 @@ class Stages:
     write: float = 0.0
     score: float = 0.0
     tokens: int = 0
+    kept: int = 0
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -118,11 +123,28 @@ class Stages:
             setattr(self, stage, getattr(self, stage) + time.perf_counter() - began)
 
 
+@dataclass
+class _Kept:
+    """Scores that a run before has left: a `Pending` that is done."""
+
+    scores: npt.NDArray[np.float32]
+    tokens: int = 0
+    tokens_done: int = 0
+    seconds: float = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return True
+
+    def result(self) -> npt.NDArray[np.float32]:
+        return self.scores
+
+
 @dataclass(frozen=True)
 class _Block:
     """Windows that are being scored together."""
 
     windows: list[Window]
+    kept: bool  # whether the scores are those of a run before
     pending: list[Pending]  # one a model
 
     @property
@@ -141,6 +163,8 @@ def scored(
     scorers: Sequence[TextScorer],
     pool: Executor,
     stages: Stages,
+    *,
+    journal: Journal | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[tuple[list[Window], dict[str, npt.NDArray[np.float32]]]]:
     """Yields the windows in order, some at a time, with each model's scores of their rows on end.
@@ -150,10 +174,11 @@ def scored(
         scorers: the models.
         pool: threads that score.
         stages: gets the time of all but the writing added.
+        journal: has scores of a run before, and gets those of this one.
         on_progress: called a few times a second, and whenever a block is done.
     """
     in_flight: deque[_Block] = deque()
-    rows = position = 0  # of what was yielded
+    rows = kept = position = 0  # of what was yielded
 
     def report() -> None:
         done, taken_in = float(rows), float(position)
@@ -161,10 +186,10 @@ def scored(
             done += block.share * block.rows
             taken_in += block.share * (block.windows[-1].position - taken_in)
         if on_progress is not None:
-            on_progress(Progress(source.name, int(done), source.rows, int(taken_in), source.size))
+            on_progress(Progress(source.name, int(done), source.rows, int(taken_in), source.size, kept))
 
     def finish(block: _Block) -> tuple[list[Window], dict[str, npt.NDArray[np.float32]]]:
-        nonlocal rows, position
+        nonlocal rows, kept, position
         with stages.timed("wait"):
             for pending in block.pending:
                 while on_progress is not None and not pending.wait(_POLL_S):
@@ -172,30 +197,45 @@ def scored(
             scores = {scorer.name: each.result() for scorer, each in zip(scorers, block.pending, strict=True)}
         stages.score += sum(pending.seconds for pending in block.pending)
         stages.tokens += sum(pending.tokens for pending in block.pending)
+        if block.kept:
+            kept += block.rows
+            stages.kept += int(np.count_nonzero(~np.isnan(scores[scorers[0].name])))
+        elif journal is not None:
+            with stages.timed("write"):
+                journal.add(scores)
         in_flight.popleft()
         rows += block.rows
         position = block.windows[-1].position
         report()
         return block.windows, scores
 
-    for windows, encoded in _encoded(source, scorers, stages):
-        pending = [scorer.submit(texts, pool) for scorer, texts in zip(scorers, encoded, strict=True)]
-        in_flight.append(_Block(windows, pending))
+    for windows, found, encoded in _encoded(source, scorers, journal, stages):
+        pending: list[Pending]
+        if found is not None:
+            pending = [_Kept(found[scorer.name]) for scorer in scorers]
+        else:
+            pending = [scorer.submit(texts, pool) for scorer, texts in zip(scorers, encoded, strict=True)]
+        in_flight.append(_Block(windows, found is not None, pending))
         if len(in_flight) == _AHEAD:
             yield finish(in_flight[0])
     while in_flight:
         yield finish(in_flight[0])
 
 
-def _encoded(source: Source, scorers: Sequence[TextScorer], stages: Stages) -> Iterator[tuple[list[Window], list[Any]]]:
-    """Yields blocks in order with what each model's `encode` made of them; reads ahead as far as the models say."""
-    waiting: deque[tuple[list[Window], list[Future[Any]]]] = deque()
+def _encoded(
+    source: Source, scorers: Sequence[TextScorer], journal: Journal | None, stages: Stages
+) -> Iterator[tuple[list[Window], Scores | None, list[Any]]]:
+    """Yields blocks in order, each with its scores in the journal or with what each model's `encode` made of it.
+
+    Reads ahead as far as the models say.
+    """
+    waiting: deque[tuple[list[Window], Scores | None, list[Future[Any]]]] = deque()
     ahead = max(scorer.ahead for scorer in scorers)
 
-    def first() -> tuple[list[Window], list[Any]]:
-        windows, futures = waiting.popleft()
+    def first() -> tuple[list[Window], Scores | None, list[Any]]:
+        windows, found, futures = waiting.popleft()
         with stages.timed("encode"):
-            return windows, [future.result() for future in futures]
+            return windows, found, [future.result() for future in futures]
 
     blocks = _blocks(source.windows)
     while True:
@@ -204,8 +244,10 @@ def _encoded(source: Source, scorers: Sequence[TextScorer], stages: Stages) -> I
         if windows is None:
             break
         with stages.timed("encode"):
-            texts = pa.chunked_array([window.texts for window in windows])
-            waiting.append((windows, [scorer.encode(texts) for scorer in scorers]))
+            parts = [window.texts for window in windows]
+            found = journal.take(parts) if journal is not None else None
+            futures = [scorer.encode(pa.chunked_array(parts)) for scorer in scorers] if found is None else []
+            waiting.append((windows, found, futures))
         if len(waiting) > ahead:
             yield first()
     while waiting:

@@ -38,8 +38,13 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=None, rows=0, rate=0.0)
+        kept = 0
 
         def show(progress: Progress) -> None:
+            nonlocal kept
+            if progress.kept > kept:  # the speed and the time left are those of what is scored now
+                kept = progress.kept
+                bar.reset(task)
             by_rows = progress.total is not None
             elapsed = bar.tasks[task].elapsed or 0.0
             bar.update(
@@ -48,7 +53,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
                 completed=progress.rows if by_rows else progress.position,
                 total=progress.total if by_rows else progress.size,
                 rows=progress.rows,
-                rate=progress.rows / elapsed if elapsed else 0.0,
+                rate=(progress.rows - kept) / elapsed if elapsed else 0.0,
             )
 
         yield show
@@ -60,8 +65,9 @@ def summary_line(summary: Summary) -> str:
         f"{_share(model.positive, summary.scored)} positive ({model.name} in {model.precision} on {model.device})"
         for model in summary.models
     )
+    kept = f" ({summary.kept:,} by the run before)" if summary.kept else ""
     return (
-        f"{summary.name}: {summary.rows:,} rows, {summary.scored:,} scored, {summary.empty:,} empty, "
+        f"{summary.name}: {summary.rows:,} rows, {summary.scored:,} scored{kept}, {summary.empty:,} empty, "
         f"{summary.rate:,.0f} reviews/s, {models} -> {summary.output}"
     )
 

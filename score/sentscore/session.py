@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -26,6 +28,7 @@ INT8_LOSS: Final = 0.001
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 _QUIET: Final = 4  # only fatal messages: what goes wrong becomes an error of ours
+_CPU_FACTS: Final = {"model name", "flags", "CPU implementer", "CPU part", "Features"}  # of /proc/cpuinfo
 _INPUTS: Final = {"token_ids": "tensor(int32)", "lengths": "tensor(int32)"}
 _OUTPUTS: Final = {"logit": "tensor(float)", "probability": "tensor(float)"}
 
@@ -171,11 +174,27 @@ def multiplies_int8() -> bool:
 
     Older x86-64 CPUs add pairs in 16 bits, which can overflow, and gain little speed. Known on Linux only.
     """
+    return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(_cpu_facts().split()))
+
+
+def arithmetic() -> str:
+    """What the last bits of a score depend on beside model and precision: ONNX Runtime's version and the CPU's kind."""
+    import onnxruntime
+
+    cpu = hashlib.sha256(f"{platform.machine()} {platform.processor()} {_cpu_facts()}".encode()).hexdigest()
+    return f"onnxruntime {onnxruntime.__version__}, CPU {cpu[:16]}"
+
+
+@cache
+def _cpu_facts() -> str:
+    """The CPU's model and what it can do, a line each; empty where the system does not say."""
     try:
         content = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(content.split()))
+        return ""
+    lines = (line.partition(":") for line in content.splitlines())
+    facts = {f"{key.strip()} {value.strip()}" for key, _, value in lines if key.strip() in _CPU_FACTS}
+    return "\n".join(sorted(facts))
 
 
 def _prefers_int8(artifact: Artifact) -> bool:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -106,6 +107,24 @@ class TestFile:
         assert rows[2] == {"id": "3", "review": "", "sentiment": "", "score": ""}
         assert {row["sentiment"] for row in rows[:2]} <= {"negative", "positive"}
 
+    def test_existing_outputs_are_left_as_they_are(self, reviews: Path, tiny_artifact: Path) -> None:
+        other = reviews.with_name("other.csv")
+        other.write_text("text\na film\n")
+        done = reviews.with_name("reviews.scored.csv")
+        done.write_text("of last night")
+        assert_one_line(invoke("file", reviews, other, "-m", tiny_artifact), 6, "--skip-existing to leave it out")
+        result = invoke("file", reviews, other, "-m", tiny_artifact, "--skip-existing")
+        assert result.exit_code == 0
+        assert result.stderr.startswith(f"{reviews}: left out, for {done} exists\n{other}: 1 rows")
+        assert done.read_text() == "of last night"
+        assert other.with_name("other.scored.csv").exists()
+        result = invoke("file", reviews, other, "-m", tiny_artifact, "--skip-existing")
+        assert (result.exit_code, len(result.stderr.splitlines())) == (0, 2)
+
+    @pytest.mark.parametrize("option", ["--force", "--whole"])
+    def test_options_that_leaving_out_does_not_go_with(self, reviews: Path, option: str) -> None:
+        assert_one_line(invoke("file", reviews, option, "--skip-existing"), 2, f"{option}.*--skip-existing")
+
     def test_two_models(self, reviews: Path, tiny_artifact: Path, tiny_gru_artifact: Path) -> None:
         result = invoke("file", reviews, "-m", tiny_artifact, "-m", tiny_gru_artifact, "-o", "-", "--prefix", "x_")
         assert result.exit_code == 0
@@ -174,7 +193,7 @@ class TestFileErrors:
             ("a.jsonl", b"{", (), 3, "line 1 is not JSON"),
             ("a.dat", b"review\n", (), 2, "give --format"),
             ("a.csv", b"review\n", ("--format", "xls"), 2, "--format xls: not a known format"),
-            ("a.csv", b"review\n", ("--whole", "-c", "review"), 2, "--whole takes files as they are"),
+            ("a.csv", b"review\n", ("--whole", "-c", "review"), 2, "--whole makes one table of files as they are"),
             ("a.csv", b"review\n", ("-o", "/proc/out.csv"), 6, "/proc/out.csv: cannot be written"),
             ("a.csv", b"review\n", ("-o", "/dev/full"), 6, "/dev/full: cannot be written"),
             ("a.csv", b"review\n", ("-o", "no/out.csv"), 6, "there is no folder no"),
@@ -304,7 +323,49 @@ def waiting_job(folder: Path, model: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
+# Batches take a while, and what is scored is written down at once.
+SLOW = """
+import time
+from sentscore import journal
+from sentscore.session import Session
+run = Session.run
+Session.run = lambda *arguments: (time.sleep(0.02), run(*arguments))[1]
+journal._EVERY_S = 0.0
+"""
+
+
 class TestEndings:
+    @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
+    def test_a_job_that_was_killed_is_carried_on(
+        self, tmp_path: Path, tiny_artifact: Path, kind: signal.Signals
+    ) -> None:
+        table = pa.table({"text": [f"a wonderful film {n}" for n in range(60_000)]})
+        pq.write_table(table, tmp_path / "a.parquet", row_group_size=9_000)
+        arguments = ["file", tmp_path / "a.parquet", "-m", tiny_artifact, "--device", "cpu"]
+        assert invoke(*arguments, "-o", tmp_path / "whole.parquet").exit_code == 0
+        with subprocess.Popen(
+            [sys.executable, "-c", SLOW + HEEDING, *arguments], stderr=subprocess.PIPE, text=True
+        ) as process:
+            deadline = time.monotonic() + 120
+            while not any(path.stat().st_size > 50_000 for path in tmp_path.glob(".*.scores")):
+                assert process.poll() is None, process.stderr and process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.send_signal(kind)
+            _, errors = process.communicate(timeout=60)
+        if kind is signal.SIGKILL:
+            assert process.returncode == -signal.SIGKILL
+            assert any(name.endswith(".part") for name in files(tmp_path))
+        else:
+            assert process.returncode == 130
+            assert errors == "sentscore: error: interrupted; what is scored is kept: the same command carries on\n"
+        result = invoke(*arguments)
+        assert result.exit_code == 0
+        [kept] = re.findall(r"60,000 scored \(([\d,]+) by the run before\)", result.stderr)
+        assert 9_000 < int(kept.replace(",", "")) < 60_000
+        assert files(tmp_path) == ["a.parquet", "a.scored.parquet", "whole.parquet"]
+        assert (tmp_path / "a.scored.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
     @pytest.mark.parametrize("kind", INTERRUPTS)
     def test_an_interrupt_cleans_up(self, tmp_path: Path, tiny_artifact: Path, kind: signal.Signals) -> None:
         with waiting_job(tmp_path, tiny_artifact) as process:
@@ -312,6 +373,23 @@ class TestEndings:
             _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (130, b"sentscore: error: interrupted\n")
         assert files(tmp_path) == []
+
+    def test_an_interrupt_tells_of_outputs_that_are_done(
+        self, reviews: Path, tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = reviews.with_name("other.csv")
+        other.write_text("text\na film\n")
+        score = Scorer.submit
+
+        def stopped(self: Scorer, texts: Any, pool: Any) -> Any:
+            if reviews.with_name("reviews.scored.csv").exists():
+                raise KeyboardInterrupt
+            return score(self, texts, pool)
+
+        monkeypatch.setattr(Scorer, "submit", stopped)
+        result = invoke("file", reviews, other, "-m", tiny_artifact)
+        assert result.exit_code == 130
+        assert result.stderr.endswith("interrupted; finished outputs: 1, which --skip-existing leaves out\n")
 
     def test_a_closed_pipe_is_quiet(self, tmp_path: Path, tiny_artifact: Path) -> None:
         (tmp_path / "a.txt").write_text("a wonderful film\n" * 30_000)
@@ -394,6 +472,10 @@ class TestModels:
         result = invoke("models")
         assert result.exit_code == 0
         assert "BiLSTM, 2 x 8" in result.stdout
+
+    def test_a_path_stands_on_one_line(self, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "40")
+        assert str(shipped) in invoke("models").stdout
 
     def test_json(self, shipped: Path) -> None:
         result = invoke("models", "--json")

@@ -323,8 +323,8 @@ class TestRoundTrips:
 class CountingScorer(LengthScorer):
     """Keeps the number of texts of each block."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, name: str = "lstm", *, device: str = "cpu", precision: str = "fp32") -> None:
+        super().__init__(name, device, precision)
         self.calls: list[int] = []
 
     def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
@@ -499,6 +499,154 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str) -> None
     )
     small, large = map(int, done.stdout.split())
     assert large < 1.1 * small
+
+
+class Stopping(CountingScorer):
+    """Counts its calls as `CountingScorer` does, and is interrupted in one of them."""
+
+    def __init__(self, stop_at: int, name: str = "lstm") -> None:
+        super().__init__(name)
+        self.stop_at = stop_at
+
+    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
+        if len(self.calls) == self.stop_at:
+            raise KeyboardInterrupt
+        return super().submit(texts, pool)
+
+
+MANIFESTS = {"lstm": "abc", "gru": "def"}
+
+
+class TestCarryingOn:
+    @pytest.fixture(autouse=True)
+    def _small_blocks_written_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sentscore.journal._EVERY_S", 0.0)
+        monkeypatch.setattr("sentscore.pipeline.FIRST_ROWS", 5)
+        monkeypatch.setattr("sentscore.pipeline.BLOCK_ROWS", 10)
+        monkeypatch.setattr(window, "WINDOW_ROWS", 10)
+
+    @pytest.fixture
+    def reviews(self, tmp_path: Path) -> Path:
+        """60 rows; the scores go to another folder."""
+        path = tmp_path / "reviews.csv"
+        path.write_text("".join(["id,text\n", *(f"{n},{'x' * n if n % 7 else ''}\n" for n in range(1, 61))]))
+        (tmp_path / "results").mkdir()
+        return path
+
+    @pytest.fixture
+    def output(self, tmp_path: Path) -> Path:
+        return tmp_path / "results" / "out.csv"
+
+    def stopped(self, path: Path, output: Path, at: int, **options: Any) -> list[str]:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run(path, output, scorers=[Stopping(at)], manifests=MANIFESTS, resume=True, **options)
+        assert not output.exists()
+        return getattr(caught.value, "__notes__", [])
+
+    @pytest.mark.parametrize("ending", ["parquet", "csv", "tsv.gz", "jsonl.zst", "txt"])
+    @pytest.mark.parametrize("stop_at", [2, 3, 5])
+    def test_the_output_is_that_of_a_run_that_was_not_stopped(self, tmp_path: Path, ending: str, stop_at: int) -> None:
+        texts = [None if n % 7 == 0 else "x" * n for n in range(1, 61)]
+        pq.write_table(pa.table({"id": list(range(60)), "text": texts}), tmp_path / "a.parquet", row_group_size=7)
+        path = tmp_path / f"in.{ending}"
+        run(tmp_path / "a.parquet", path, column="text", prefix="old_")
+        folder = tmp_path / "results"
+        folder.mkdir()
+        options: dict[str, Any] = {} if ending == "txt" else {"column": "text"}
+        whole, output = folder / f"whole.{ending}", folder / f"out.{ending}"
+        every = CountingScorer()
+        run(path, whole, scorers=[every], manifests=MANIFESTS, **options)
+        assert self.stopped(path, output, stop_at, **options) == ["what is scored is kept: the same command carries on"]
+        rest = CountingScorer()
+        seen: list[Progress] = []
+        summary = run(
+            path, output, scorers=[rest], manifests=MANIFESTS, resume=True, on_progress=seen.append, **options
+        )
+        assert output.read_bytes() == whole.read_bytes()
+        done = len(every.calls) - len(rest.calls)
+        assert done == stop_at - 1  # one more was at work
+        assert rest.calls == every.calls[done:]
+        assert files(folder) == sorted([whole.name, output.name])
+        assert summary.rows == 60
+        assert 0 < summary.kept < summary.scored
+        assert summary.rate == pytest.approx((summary.scored - summary.kept) / summary.seconds)
+        assert seen[-1].kept == sum(every.calls[:done])
+
+    def test_stopped_again_and_again(self, reviews: Path, output: Path) -> None:
+        for _ in range(4):
+            self.stopped(reviews, output, 2)
+        summary = run(reviews, output, manifests=MANIFESTS, resume=True)
+        run(reviews)
+        assert output.read_bytes() == (reviews.with_name("reviews.scored.csv")).read_bytes()
+        assert summary.kept > 25
+
+    def test_changed_rows_are_scored_anew(self, reviews: Path, output: Path) -> None:
+        self.stopped(reviews, output, 4)
+        reviews.write_text(reviews.read_text().replace("\n13,", "\n13,changed"))
+        scorer = CountingScorer()
+        summary = run(reviews, output, scorers=[scorer], manifests=MANIFESTS, resume=True)
+        assert (summary.kept, sum(scorer.calls)) == (9, 50)  # the first ten rows, of which one is empty, are the same
+        with output.open() as file:
+            found = {row["id"]: row["score"] for row in csv.DictReader(file)}
+        assert float(found["13"]) == pytest.approx(score_of("changed" + "x" * 13))
+
+    def test_another_column_finds_no_scores_of_the_old_one(self, reviews: Path, output: Path) -> None:
+        self.stopped(reviews, output, 4, column="text")
+        assert run(reviews, output, column="id", manifests=MANIFESTS, resume=True).kept == 0
+
+    @pytest.mark.parametrize(
+        ("scorer", "manifest"),
+        [
+            (CountingScorer(), "other"),
+            (CountingScorer(precision="int8"), "abc"),
+            (CountingScorer(device="cuda"), "abc"),
+        ],
+    )
+    def test_another_model_finds_no_scores(
+        self, reviews: Path, output: Path, scorer: CountingScorer, manifest: str
+    ) -> None:
+        self.stopped(reviews, output, 4)
+        summary = run(reviews, output, scorers=[scorer], manifests={"lstm": manifest}, resume=True)
+        assert summary.kept == 0
+        assert files(output.parent) == ["out.csv"]
+
+    def test_another_machine_finds_no_scores(
+        self, reviews: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.stopped(reviews, output, 4)
+        monkeypatch.setattr("sentscore.jobs.arithmetic", lambda: "another CPU")
+        assert run(reviews, output, manifests=MANIFESTS, resume=True).kept == 0
+
+    def test_two_models_are_carried_on_together(self, reviews: Path, output: Path) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            run(reviews, output, scorers=[LengthScorer(), Stopping(4, "gru")], manifests=MANIFESTS, resume=True)
+        assert run(reviews, output, manifests=MANIFESTS, resume=True).kept == 0  # by one of the two alone
+        with pytest.raises(KeyboardInterrupt):
+            run(reviews, output, scorers=[LengthScorer(), Stopping(4, "gru")], manifests=MANIFESTS, resume=True)
+        rest = CountingScorer("gru")
+        summary = run(reviews, output, scorers=[LengthScorer(), rest], manifests=MANIFESTS, resume=True)
+        assert sum(rest.calls) < 60
+        assert summary.kept > 0
+
+    @pytest.mark.parametrize("options", [{"resume": False}, {"resume": True, "manifests": None}])
+    def test_none_are_left_unless_asked_for(self, reviews: Path, output: Path, options: dict[str, Any]) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            run(reviews, output, scorers=[Stopping(4)], **{"manifests": MANIFESTS, **options})
+        assert files(output.parent) == []
+
+    def test_whole_files_are_carried_on(self, tmp_path: Path, output: Path) -> None:
+        output.parent.mkdir()
+        inputs = []
+        for number in range(30):
+            inputs.append(str(tmp_path / f"{number}.txt"))
+            Path(inputs[-1]).write_text("x" * number)
+        target = plan_whole(inputs, output=str(output), force=True)
+        with pytest.raises(KeyboardInterrupt):
+            score_whole(inputs, target, [Stopping(2)], manifests=MANIFESTS, resume=True)
+        rest = CountingScorer()
+        summary = score_whole(inputs, target, [rest], manifests=MANIFESTS, resume=True)
+        assert summary.rows == 30
+        assert 0 < sum(rest.calls) < 30
 
 
 class TestErrors:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -21,6 +22,8 @@ from sentscore.errors import UsageError
 
 if TYPE_CHECKING:
     from sentscore.jobs import Summary
+    from sentscore.pipeline import Progress
+    from sentscore.sinks import Job
 
 
 def file_cli(
@@ -63,6 +66,15 @@ def file_cli(
         typer.Option("--format", help="The inputs' format, such as csv or jsonl.gz.  [default: by their names]"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that exist.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out the inputs whose outputs exist.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume", help="Carry on where a run that was stopped has left scores beside the output."
+        ),
+    ] = True,
 ) -> None:
     """Score files: the same rows come out, with the columns sentiment and score appended.
 
@@ -83,7 +95,10 @@ def file_cli(
         whole=whole,
         format=format,
         force=force,
+        skip_existing=skip_existing,
+        resume=resume,
         show_progress=True,
+        on_skip=lambda job: typer.echo(f"{job.input}: left out, for {job.target.name} exists", err=True),
         on_summary=lambda summary: typer.echo(summary_line(summary), err=True),
     )
 
@@ -102,7 +117,10 @@ def file(
     whole: bool = False,
     format: str | None = None,
     force: bool = False,
+    skip_existing: bool = False,
+    resume: bool = True,
     show_progress: bool = False,
+    on_skip: Callable[[Job], None] | None = None,
     on_summary: Callable[[Summary], None] | None = None,
 ) -> list[Summary]:
     """Scores files; whatever can be wrong with the options or inputs is told before a model is loaded.
@@ -120,7 +138,11 @@ def file(
         whole: whether each file is one text, all of them together one table.
         format: the inputs' format; None to go by their names.
         force: whether outputs that exist may be replaced.
+        skip_existing: whether to leave out inputs whose outputs exist.
+        resume: whether to carry on with the scores that a run that was stopped has left, and to leave them if this one
+            is stopped.
         show_progress: whether to show a progress bar, where stderr is a terminal.
+        on_skip: called for each input that `skip_existing` leaves out.
         on_summary: called after each job.
 
     Returns:
@@ -137,13 +159,19 @@ def file(
     from sentscore.scorer import Scorer
     from sentscore.sinks import plan_jobs, plan_whole
 
-    if whole and (column is not None or format is not None):
-        raise UsageError("--whole takes files as they are: leave out --column and --format")
+    if whole and (column is not None or format is not None or skip_existing):
+        raise UsageError("--whole makes one table of files as they are: leave out --column, --format, --skip-existing")
+    if force and skip_existing:
+        raise UsageError("--force replaces outputs that exist, --skip-existing leaves them: give one of the two")
     if whole:
         target = plan_whole(inputs, output=output, force=force)
     else:
         chosen = parse_format(format) if format is not None else None
-        jobs = plan_jobs(inputs, output=output, format=chosen, force=force)
+        jobs = plan_jobs(inputs, output=output, format=chosen, force=force or skip_existing)
+        if skip_existing:
+            jobs = _without_existing(jobs, on_skip)
+            if not jobs:
+                return []
     artifacts = [load_artifact(model) for model in models]
     added = result_names([artifact.name for artifact in artifacts], prefix)
     manifests = {artifact.name: artifact.manifest_sha256 for artifact in artifacts}
@@ -160,14 +188,37 @@ def file(
             scorer.encode_in_processes()
         scorer.score(["."])  # loads the tokenizer, which no job's speed should be told by
 
-    summaries = []
-    for job in [None] if whole else jobs:
-        with progress_bar() if show_progress else nullcontext() as show:
-            if job is None:
-                summary = score_whole(inputs, target, scorers, prefix=prefix, manifests=manifests, on_progress=show)
-            else:
-                summary = score_file(job, scorers, column=column, prefix=prefix, manifests=manifests, on_progress=show)
-        summaries.append(summary)
-        if on_summary is not None:
-            on_summary(summary)
-    return summaries
+    if whole:
+        work = [partial(score_whole, inputs, target)]
+    else:
+        work = [partial(score_file, job, column=column) for job in jobs]
+    bound = [partial(score, scorers, prefix=prefix, manifests=manifests, resume=resume) for score in work]
+    return _summaries(bound, progress_bar if show_progress else nullcontext, on_summary)
+
+
+def _summaries(
+    work: Sequence[Callable[..., Summary]],
+    bar: Callable[[], AbstractContextManager[Callable[[Progress], None] | None]],
+    on_summary: Callable[[Summary], None] | None,
+) -> list[Summary]:
+    """What each job did, one after the other; an interrupt says what to do with those that are done."""
+    done: list[Summary] = []
+    try:
+        for score in work:
+            with bar() as show:
+                done.append(score(on_progress=show))
+            if on_summary is not None:
+                on_summary(done[-1])
+    except KeyboardInterrupt as error:
+        if done:
+            error.add_note(f"finished outputs: {len(done)}, which --skip-existing leaves out")
+        raise
+    return done
+
+
+def _without_existing(jobs: Sequence[Job], on_skip: Callable[[Job], None] | None) -> list[Job]:
+    """The jobs whose outputs do not exist yet; `on_skip` gets the others."""
+    for job in jobs:
+        if job.target.exists and on_skip is not None:
+            on_skip(job)
+    return [job for job in jobs if not job.target.exists]

@@ -65,7 +65,7 @@ def guarded(*, program: str, debug: bool) -> Iterator[None]:
             _report(program, str(error), debug=debug)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            _report(program, "interrupted", debug=debug)
+            _report(program, "; ".join(["interrupted", *getattr(error, "__notes__", [])]), debug=debug)
             raise typer.Exit(INTERRUPTED) from error
         except Exception as error:
             hint = "" if debug else f"; {program} --debug … shows where"

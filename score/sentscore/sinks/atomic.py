@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -22,8 +23,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         OutputError: The folder cannot be written to, or the disk is full.
     """
     place = Path(os.path.realpath(path))
-    # A short name of its own: one made from the file's could be too long for the file system.
-    part = place.parent / f".sentscore-{secrets.token_hex(8)}.part"
+    part = hidden_sibling(path, f"{secrets.token_hex(4)}.part")
     try:
         file = part.open("xb")
     except OSError as error:
@@ -44,6 +44,21 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     # Some file systems cannot sync folders; the file is in its place by now, and its content on disk.
     with suppress(OSError):
         _sync_folder(place.parent)
+
+
+def hidden_sibling(path: Path, suffix: str) -> Path:
+    """A file beside the one that a path leads to: `.sentscore-`, 16 digits that stand for that one's name, a suffix."""
+    place = Path(os.path.realpath(path))
+    # Digits, for a longer name than the file's could be too long for the file system.
+    digits = hashlib.blake2b(os.fsencode(place.name), digest_size=8).hexdigest()
+    return place.parent / f".sentscore-{digits}.{suffix}"
+
+
+def remove_parts(path: Path) -> None:
+    """Removes what killed processes have left of a file; none may be at work on it."""
+    for part in hidden_sibling(path, "").parent.glob(hidden_sibling(path, "*.part").name):
+        with suppress(OSError):
+            part.unlink()
 
 
 @contextmanager

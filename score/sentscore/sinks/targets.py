@@ -35,6 +35,11 @@ class Target:
         """The output as messages name it."""
         return "stdout" if self.path is None else str(self.path)
 
+    @property
+    def exists(self) -> bool:
+        """Whether it is a file that is there already."""
+        return self.path is not None and not self.device and os.path.lexists(self.path)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -75,7 +80,7 @@ def plan_jobs(
     jobs = [_plan(name, output, folder, format) for name in inputs]
     _check_distinct(jobs)
     for job in jobs:
-        check_target(job.target, inputs, force=force)
+        check_target(job.target, inputs, force=force, or_else="--skip-existing to leave it out, ")
     return jobs
 
 
@@ -92,8 +97,8 @@ def plan_whole(inputs: Sequence[str], *, output: str | None, force: bool) -> Tar
     return target
 
 
-def check_target(target: Target, inputs: Sequence[str], *, force: bool) -> None:
-    """Checks that an output can be made where it is to go.
+def check_target(target: Target, inputs: Sequence[str], *, force: bool, or_else: str = "") -> None:
+    """Checks that an output can be made where it is to go; `or_else` is what else than `--force` to give if it exists.
 
     Raises:
         UsageError: It is one of the inputs.
@@ -107,8 +112,8 @@ def check_target(target: Target, inputs: Sequence[str], *, force: bool) -> None:
             raise UsageError(f"{path}: is the input itself: give another --output")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder: name a file in it with --output")
-    if not force and os.path.lexists(path):
-        raise OutputError(f"{path}: exists already: give --force to replace it, or another --output")
+    if not force and target.exists:
+        raise OutputError(f"{path}: exists already: give --force to replace it, {or_else}or another --output")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
 
