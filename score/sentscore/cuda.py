@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+_NAME_BYTES: Final = 256
 _PORTABLE: Final = 1  # page-locked for every context, also ONNX Runtime's own
 
 
@@ -32,6 +33,17 @@ def device_memory() -> int:
     if driver.cuDeviceTotalMem_v2(ctypes.byref(size), device) != 0:
         return 0
     return size.value
+
+
+def device_name() -> str:
+    """The first GPU's name and the CUDA version of its driver, as `NVIDIA H100, 13000`; empty where there is none."""
+    driver = _driver()
+    device, release, name = ctypes.c_int(0), ctypes.c_int(0), ctypes.create_string_buffer(_NAME_BYTES)
+    if driver is None or driver.cuDeviceGet(ctypes.byref(device), 0) != 0:
+        return ""
+    if driver.cuDeviceGetName(name, _NAME_BYTES, device) != 0 or driver.cuDriverGetVersion(ctypes.byref(release)) != 0:
+        return ""
+    return f"{name.value.decode(errors='replace')}, {release.value}"
 
 
 def page_locked(count: int) -> npt.NDArray[np.int32]:

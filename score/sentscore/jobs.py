@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from sentscore._version import __version__
+from sentscore.cuda import device_name
 from sentscore.formats import Kind
-from sentscore.journal import FORMAT_VERSION, Journal, open_journal
+from sentscore.journal import FORMAT_VERSION, Journal, open_journal, remove_journal
 from sentscore.pipeline import Progress, Stages, TextScorer, scored
 from sentscore.results import POSITIVE_FROM, result_columns, result_names
 from sentscore.session import arithmetic
@@ -123,7 +125,7 @@ def score_file(
 
     Raises:
         InputError: The input cannot be read.
-        OutputError: The output cannot be written; nothing is left of it then.
+        OutputError: The output cannot be written; nothing is left of it then but, with `resume`, its scores.
         UsageError: The options do not fit the input.
     """
     added = result_names([scorer.name for scorer in scorers], prefix)
@@ -156,7 +158,7 @@ def score_whole(
 
     Raises:
         InputError: An input cannot be read.
-        OutputError: The output cannot be written; nothing is left of it then.
+        OutputError: The output cannot be written; nothing is left of it then but, with `resume`, its scores.
     """
     added = result_names([scorer.name for scorer in scorers], prefix)
     source = whole_files(inputs)
@@ -215,6 +217,8 @@ def _score(
                 with stages.timed("write"):
                     sink.write(batch, ends_group=window.ends_group)
             rows += start
+    if not resume and target.path is not None and not target.device:
+        remove_journal(target.path)
     seconds = time.perf_counter() - began
     models = tuple(
         ModelSummary(scorer.name, scorer.device, scorer.precision, positive[scorer.name]) for scorer in scorers
@@ -230,7 +234,13 @@ def _journal(
     if target.path is None or target.device or not manifests or set(names) - set(manifests):
         return nullcontext()
     devices = [scorer.device for scorer in scorers]
-    depends_on = {"format_version": FORMAT_VERSION, "devices": devices, "arithmetic": arithmetic()}
+    depends_on = {
+        "format_version": FORMAT_VERSION,
+        "devices": devices,
+        "gpu": device_name() if "cuda" in devices else None,
+        "arithmetic": arithmetic(),
+        "libraries": [f"Python {platform.python_version()}", f"pyarrow {pa.__version__}"],
+    }
     made_by = json.dumps({**depends_on, **json.loads(provenance(scorers, manifests))})
     return open_journal(target.path, made_by.encode(), names)
 

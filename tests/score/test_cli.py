@@ -121,6 +121,23 @@ class TestFile:
         result = invoke("file", reviews, other, "-m", tiny_artifact, "--skip-existing")
         assert (result.exit_code, len(result.stderr.splitlines())) == (0, 2)
 
+    def test_an_error_half_way_says_how_to_carry_on(
+        self, tmp_path: Path, tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sentscore.journal._EVERY_S", 0.0)
+        path = tmp_path / "a.jsonl"
+        path.write_text('{"text": "a film"}\n' * 20_000 + "{\n")
+        result = invoke("file", path, "-m", tiny_artifact)
+        assert_one_line(result, 3, "line 20001 is not JSON.*; what is scored is kept: the same command carries on")
+        path.write_text('{"text": "a film"}\n' * 20_000)
+        assert "by the run before" in invoke("file", path, "-m", tiny_artifact).stderr
+
+    def test_a_link_to_nothing_is_no_output_yet(self, reviews: Path, tiny_artifact: Path) -> None:
+        reviews.with_name("reviews.scored.csv").symlink_to("store.csv")
+        assert_one_line(invoke("file", reviews, "-m", tiny_artifact), 6, "exists already")
+        assert invoke("file", reviews, "-m", tiny_artifact, "--skip-existing").exit_code == 0
+        assert reviews.with_name("store.csv").exists()
+
     @pytest.mark.parametrize("option", ["--force", "--whole"])
     def test_options_that_leaving_out_does_not_go_with(self, reviews: Path, option: str) -> None:
         assert_one_line(invoke("file", reviews, option, "--skip-existing"), 2, f"{option}.*--skip-existing")
@@ -341,7 +358,7 @@ class TestEndings:
     ) -> None:
         table = pa.table({"text": [f"a wonderful film {n}" for n in range(60_000)]})
         pq.write_table(table, tmp_path / "a.parquet", row_group_size=9_000)
-        arguments = ["file", tmp_path / "a.parquet", "-m", tiny_artifact, "--device", "cpu"]
+        arguments = ["file", tmp_path / "a.parquet", "-m", tiny_artifact, "--device", "cpu", "--threads", "1"]
         assert invoke(*arguments, "-o", tmp_path / "whole.parquet").exit_code == 0
         with subprocess.Popen(
             [sys.executable, "-c", SLOW + HEEDING, *arguments], stderr=subprocess.PIPE, text=True
@@ -389,7 +406,20 @@ class TestEndings:
         monkeypatch.setattr(Scorer, "submit", stopped)
         result = invoke("file", reviews, other, "-m", tiny_artifact)
         assert result.exit_code == 130
-        assert result.stderr.endswith("interrupted; finished outputs: 1, which --skip-existing leaves out\n")
+        assert result.stderr.endswith("interrupted; inputs finished: the first 1; --skip-existing leaves them out\n")
+
+    def test_with_force_they_are_not_told_by_what_exists(
+        self, reviews: Path, tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = reviews.with_name("other.csv")
+        other.write_text("text\na film\n")
+        monkeypatch.setattr(
+            "sentscore.sinks.tables.DelimitedWriter.end",
+            lambda self: (_ for _ in ()).throw(KeyboardInterrupt) if self.schema.names[0] == "text" else None,
+        )
+        result = invoke("file", reviews, other, "-m", tiny_artifact, "--force")
+        assert result.exit_code == 130
+        assert result.stderr.endswith("interrupted; inputs finished: the first 1; leave them out\n")
 
     def test_a_closed_pipe_is_quiet(self, tmp_path: Path, tiny_artifact: Path) -> None:
         (tmp_path / "a.txt").write_text("a wonderful film\n" * 30_000)

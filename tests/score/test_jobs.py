@@ -625,6 +625,8 @@ class TestCarryingOn:
             run(reviews, output, scorers=[LengthScorer(), Stopping(4, "gru")], manifests=MANIFESTS, resume=True)
         rest = CountingScorer("gru")
         summary = run(reviews, output, scorers=[LengthScorer(), rest], manifests=MANIFESTS, resume=True)
+        run(reviews, scorers=[LengthScorer(), LengthScorer("gru")])
+        assert output.read_bytes() == reviews.with_name("reviews.scored.csv").read_bytes()
         assert sum(rest.calls) < 60
         assert summary.kept > 0
 
@@ -633,6 +635,35 @@ class TestCarryingOn:
         with pytest.raises(KeyboardInterrupt):
             run(reviews, output, scorers=[Stopping(4)], **{"manifests": MANIFESTS, **options})
         assert files(output.parent) == []
+
+    def test_blocks_that_are_encoded_ahead_keep_their_order(self, reviews: Path, output: Path) -> None:
+        ahead = Stopping(3)
+        object.__setattr__(ahead, "ahead", 3)
+        with pytest.raises(KeyboardInterrupt):
+            run(reviews, output, scorers=[ahead], manifests=MANIFESTS, resume=True)
+        rest = CountingScorer()
+        object.__setattr__(rest, "ahead", 3)
+        summary = run(reviews, output, scorers=[rest], manifests=MANIFESTS, resume=True)
+        run(reviews)
+        assert output.read_bytes() == reviews.with_name("reviews.scored.csv").read_bytes()
+        assert 0 < summary.kept < 52
+        assert sum(rest.calls) < 60
+
+    def test_one_that_does_not_resume_leaves_no_old_scores(self, reviews: Path, output: Path) -> None:
+        self.stopped(reviews, output, 4)
+        assert len(files(output.parent)) == 1
+        run(reviews, output, manifests=MANIFESTS, resume=False)
+        assert files(output.parent) == ["out.csv"]
+
+    def test_an_input_is_carried_on_when_it_is_mended(self, tmp_path: Path) -> None:
+        path, output = tmp_path / "a.jsonl", tmp_path / "out.csv"
+        lines = "".join(json.dumps({"text": "x" * n}) + "\n" for n in range(1, 61))
+        path.write_text(lines + "{")
+        with pytest.raises(InputError) as caught:
+            run(path, output, manifests=MANIFESTS, resume=True)
+        assert caught.value.__notes__ == ["what is scored is kept: the same command carries on"]
+        path.write_text(lines)
+        assert run(path, output, manifests=MANIFESTS, resume=True).kept > 30
 
     def test_whole_files_are_carried_on(self, tmp_path: Path, output: Path) -> None:
         output.parent.mkdir()
@@ -645,6 +676,9 @@ class TestCarryingOn:
             score_whole(inputs, target, [Stopping(2)], manifests=MANIFESTS, resume=True)
         rest = CountingScorer()
         summary = score_whole(inputs, target, [rest], manifests=MANIFESTS, resume=True)
+        found = output.read_bytes()
+        score_whole(inputs, target, [LengthScorer()])
+        assert found == output.read_bytes()
         assert summary.rows == 30
         assert 0 < sum(rest.calls) < 30
 

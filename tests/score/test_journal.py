@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
-from collections.abc import Iterator
+import struct
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from sentscore import journal
-from sentscore.journal import Journal, open_journal
+from sentscore.journal import Journal, open_journal, remove_journal
 from sentscore.sinks.atomic import hidden_sibling
 
 MADE_BY = b'{"models": ["lstm", "gru"]}'
@@ -27,6 +31,17 @@ def _every_record_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     return tmp_path / "out.csv"
+
+
+@pytest.fixture
+def _unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks, as some of networks are."""
+    import fcntl
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
 
 
 def texts_of(block: list[str | None]) -> list[pa.Array]:
@@ -161,7 +176,7 @@ def test_a_short_job_makes_no_file(output: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, ZeroDivisionError])
-def test_an_interrupt_says_how_to_carry_on(output: Path, kind: type[BaseException]) -> None:
+def test_whatever_ends_a_run_says_how_to_carry_on(output: Path, kind: type[BaseException]) -> None:
     def stopped() -> None:
         with open_journal(output, MADE_BY, MODELS) as kept:
             kept.take(texts_of(BLOCKS[0]))
@@ -170,32 +185,37 @@ def test_an_interrupt_says_how_to_carry_on(output: Path, kind: type[BaseExceptio
 
     with pytest.raises(kind) as caught:
         stopped()
-    notes = getattr(caught.value, "__notes__", [])
-    assert notes == (["what is scored is kept: the same command carries on"] if kind is KeyboardInterrupt else [])
+    assert caught.value.__notes__ == ["what is scored is kept: the same command carries on"]
 
 
 def test_one_process_at_a_time(output: Path) -> None:
     path = left_behind(output, BLOCKS[:1])
-    part = hidden_sibling(output, "abc.part")
     first = Journal(output, MADE_BY, MODELS)
-    part.touch()
     with open_journal(output, MADE_BY, MODELS) as second:
         assert second.take(texts_of(BLOCKS[0])) is None
         second.add(scores_of(BLOCKS[0]))
+    remove_journal(output)
     assert path.exists()
-    assert part.exists()
     assert first.take(texts_of(BLOCKS[0])) is not None
     first.close()
     assert found(output, BLOCKS) == 1
+    remove_journal(output)
+    assert not path.exists()
 
 
-def test_what_a_killed_process_left_of_the_output_is_removed(output: Path) -> None:
-    left_behind(output, BLOCKS[:1])
-    dead, other = hidden_sibling(output, "abc.part"), hidden_sibling(output.with_name("other.csv"), "abc.part")
-    for part in (dead, other):
-        part.touch()
-    Journal(output, MADE_BY, MODELS).close()
-    assert (dead.exists(), other.exists()) == (False, True)
+def test_a_file_that_is_removed_before_it_is_held_is_not_written_to(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(file: BinaryIO) -> bool:
+        path.unlink()
+        return True
+
+    path = left_behind(output, BLOCKS)
+    monkeypatch.setattr(journal, "hold", too_late)
+    kept = Journal(output, MADE_BY, MODELS)
+    assert kept.take(texts_of(BLOCKS[0])) is None
+    kept.add(scores_of(BLOCKS[0]))
+    assert not kept.close()
 
 
 def test_a_link_in_its_place_is_not_followed(output: Path, tmp_path: Path) -> None:
@@ -207,10 +227,44 @@ def test_a_link_in_its_place_is_not_followed(output: Path, tmp_path: Path) -> No
     assert precious.read_bytes() == b"precious"
 
 
-def test_a_folder_in_its_place_is_no_harm(output: Path) -> None:
-    hidden_sibling(output, "scores").mkdir()
+def test_a_second_name_of_another_file_is_not_written_to(output: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    hidden_sibling(output, "scores").hardlink_to(precious)
     left_behind(output, BLOCKS)
-    assert hidden_sibling(output, "scores").is_dir()
+    assert precious.read_bytes() == b"precious"
+
+
+def test_a_file_of_another_user_is_not_trusted(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_behind(output, BLOCKS)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert found(output, BLOCKS) == 0
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_in_its_place_is_no_harm(output: Path, make: Callable[[Path], None]) -> None:
+    path = hidden_sibling(output, "scores")
+    make(path)
+    left_behind(output, BLOCKS)
+    assert path.exists()
+    assert not path.is_file()
+
+
+def test_a_record_of_another_number_of_rows_is_not_taken(output: Path) -> None:
+    path = left_behind(output, BLOCKS)
+    head = len(MADE_BY) + 1
+    key = path.read_bytes()[head : head + 16]
+    record = key + struct.pack("<I", 1) + bytes(8)
+    path.write_bytes(MADE_BY + b"\n" + record + struct.pack("<I", zlib.crc32(record)))
+    assert found(output, BLOCKS) == 0
+
+
+@pytest.mark.usefixtures("_unlocked")
+def test_records_of_another_model_count_for_nothing_even_under_its_first_line(output: Path) -> None:
+    other = MADE_BY.replace(b"lstm", b"LSTM")
+    path = left_behind(output, BLOCKS, other)
+    path.write_bytes(path.read_bytes().replace(other, MADE_BY))  # as of two processes that write at a time
+    assert found(output, BLOCKS) == 0
 
 
 def test_a_full_disk_ends_the_journal_alone(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,19 +278,20 @@ def test_a_full_disk_ends_the_journal_alone(output: Path, monkeypatch: pytest.Mo
         assert [kept.take(texts_of(block)) is None for block in BLOCKS] == [False, True, True]
         kept.add(scores_of(BLOCKS[1]))
         kept.add(scores_of(BLOCKS[2]))
-    assert path.exists()
-    assert found(output, BLOCKS) >= 1
+        assert not kept.close()
+        assert path.exists()
+    assert not path.exists()
 
 
-@pytest.fixture
-def _unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without locks, as some of networks are."""
-    import fcntl
+def test_an_error_from_closing_is_no_reason_to_stop(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.BytesIO):
+        def close(self) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    def refuse(*arguments: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    with open_journal(output, MADE_BY, MODELS) as kept:
+        kept._file = Failing()
+    kept._file = Failing()
+    assert not kept.close()
 
 
 @pytest.mark.usefixtures("_unlocked")

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import datetime
 import decimal
+import errno
+import fcntl
 import gzip
 import io
 import json
@@ -15,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +28,7 @@ from sentscore.errors import InputError, OutputError, UsageError
 from sentscore.formats import Compression, Format, Kind, format_of
 from sentscore.sinks import Job, Shape, Target, open_sink, plan_jobs, plan_whole
 from sentscore.sinks import parquet as parquet_sink
-from sentscore.sinks.atomic import atomic_file
+from sentscore.sinks.atomic import atomic_file, hidden_sibling, hold
 from sentscore.sinks.values import cells, json_values
 
 NOBODY = 65_534
@@ -52,6 +54,66 @@ def written(path: Path, table: pa.Table = TABLE, **shape: Any) -> bytes:
 
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+class TestParts:
+    def test_what_a_killed_process_left_is_removed(self, tmp_path: Path) -> None:
+        dead = hidden_sibling(tmp_path / "a.csv", "0123abcd.part")
+        other = hidden_sibling(tmp_path / "b.csv", "0123abcd.part")
+        for part in (dead, other):
+            part.touch()
+        written(tmp_path / "a.csv")
+        assert files(tmp_path) == sorted([other.name, "a.csv"])
+
+    def test_what_another_process_is_writing_stays(self, tmp_path: Path) -> None:
+        with atomic_file(tmp_path / "a.csv") as slow:
+            slow.write(b"slow")
+            written(tmp_path / "a.csv")
+            assert len(files(tmp_path)) == 2
+        assert (tmp_path / "a.csv").read_bytes() == b"slow"
+        assert files(tmp_path) == ["a.csv"]
+
+    def test_one_that_is_removed_before_it_is_held_is_made_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tries = 0
+
+        def late(file: BinaryIO) -> bool:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                [part] = tmp_path.iterdir()
+                part.unlink()
+            return True
+
+        monkeypatch.setattr("sentscore.sinks.atomic.hold", late)
+        with atomic_file(tmp_path / "a.csv") as file:
+            file.write(b"there")
+        assert tries == 2
+        assert (tmp_path / "a.csv").read_bytes() == b"there"
+
+    def test_parts_stay_where_nobody_can_tell_whose_they_are(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        part = hidden_sibling(tmp_path / "a.csv", "0123abcd.part")
+        part.touch()
+        monkeypatch.setattr("sentscore.sinks.atomic.hold", lambda file: None)
+        written(tmp_path / "a.csv")
+        assert part.exists()
+
+    @pytest.mark.parametrize(
+        ("code", "held"),
+        [(errno.EWOULDBLOCK, False), (errno.EACCES, False), (errno.ENOLCK, None), (errno.EINVAL, None)],
+    )
+    def test_what_a_file_system_says_of_locks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, held: bool | None
+    ) -> None:
+        def refuse(*arguments: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        with (tmp_path / "a").open("xb") as file:
+            assert hold(file) is held
 
 
 class TestText:

@@ -193,13 +193,15 @@ def file(
     else:
         work = [partial(score_file, job, column=column) for job in jobs]
     bound = [partial(score, scorers, prefix=prefix, manifests=manifests, resume=resume) for score in work]
-    return _summaries(bound, progress_bar if show_progress else nullcontext, on_summary)
+    return _summaries(bound, progress_bar if show_progress else nullcontext, on_summary, force=force)
 
 
 def _summaries(
     work: Sequence[Callable[..., Summary]],
     bar: Callable[[], AbstractContextManager[Callable[[Progress], None] | None]],
     on_summary: Callable[[Summary], None] | None,
+    *,
+    force: bool,
 ) -> list[Summary]:
     """What each job did, one after the other; an interrupt says what to do with those that are done."""
     done: list[Summary] = []
@@ -211,7 +213,8 @@ def _summaries(
                 on_summary(done[-1])
     except KeyboardInterrupt as error:
         if done:
-            error.add_note(f"finished outputs: {len(done)}, which --skip-existing leaves out")
+            remedy = "leave them out" if force else "--skip-existing leaves them out"
+            error.add_note(f"inputs finished: the first {len(done)}; {remedy}")
         raise
     return done
 

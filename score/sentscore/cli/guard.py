@@ -62,15 +62,20 @@ def guarded(*, program: str, debug: bool) -> Iterator[None]:
             _silence_stdout()
             raise typer.Exit(OutputError.exit_code) from error
         except SentscoreError as error:
-            _report(program, str(error), debug=debug)
+            _report(program, _noted(str(error), error), debug=debug)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            _report(program, "; ".join(["interrupted", *getattr(error, "__notes__", [])]), debug=debug)
+            _report(program, _noted("interrupted", error), debug=debug)
             raise typer.Exit(INTERRUPTED) from error
         except Exception as error:
             hint = "" if debug else f"; {program} --debug … shows where"
-            _report(program, f"unexpected {type(error).__name__}: {error}{hint}", debug=debug)
+            _report(program, _noted(f"unexpected {type(error).__name__}: {error}{hint}", error), debug=debug)
             raise typer.Exit(SentscoreError.exit_code) from error
+
+
+def _noted(message: str, error: BaseException) -> str:
+    """The message with the error's notes behind it."""
+    return "; ".join([message, *getattr(error, "__notes__", [])])
 
 
 def _report(program: str, message: str, *, debug: bool) -> None:

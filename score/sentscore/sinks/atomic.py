@@ -17,31 +17,37 @@ from sentscore.errors import OutputError
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Opens a new file that takes its place under `path` when the block ends well, and is gone otherwise.
 
-    A symbolic link stays; what it points to is replaced. The file's mode follows the umask.
+    A symbolic link stays; what it points to is replaced. The file's mode follows the umask. What a process that was
+    killed has left of the same file is removed.
 
     Raises:
         OutputError: The folder cannot be written to, or the disk is full.
     """
     place = Path(os.path.realpath(path))
+    _remove_parts(path)
     part = hidden_sibling(path, f"{secrets.token_hex(4)}.part")
+    file: BinaryIO | None = None
     try:
-        file = part.open("xb")
-    except OSError as error:
-        raise cannot_write(str(path), error) from error
-    try:
+        with output_errors(str(path)):
+            file = _held(part)
         yield file
         with output_errors(str(path)):
             file.flush()
             os.fsync(file.fileno())
-            file.close()
+            if os.name == "nt":  # an open file cannot be renamed there
+                file.close()
             part.replace(place)
     except BaseException:
         # The error that led here counts, not one from closing a file that is thrown away.
         with suppress(OSError):
-            file.close()
-        part.unlink(missing_ok=True)
+            if file is not None:
+                file.close()
+        with suppress(OSError):
+            part.unlink()
         raise
-    # Some file systems cannot sync folders; the file is in its place by now, and its content on disk.
+    # The file is in its place by now, and its content on disk. Some file systems cannot sync folders.
+    with suppress(OSError):
+        file.close()
     with suppress(OSError):
         _sync_folder(place.parent)
 
@@ -54,11 +60,49 @@ def hidden_sibling(path: Path, suffix: str) -> Path:
     return place.parent / f".sentscore-{digits}.{suffix}"
 
 
-def remove_parts(path: Path) -> None:
-    """Removes what killed processes have left of a file; none may be at work on it."""
+def hold(file: BinaryIO) -> bool | None:
+    """Keeps a file for this process until it is closed.
+
+    Returns:
+        Whether this process has it, and no other; None where the system or the file system has no such locks.
+    """
+    if os.name == "nt":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # the second is what some network file systems say
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def stands_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is the one that has this name now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat(follow_symlinks=False))
+    except OSError:
+        return False
+
+
+def _held(part: Path) -> BinaryIO:
+    """A new file, which no other process removes as long as it is held."""
+    while True:
+        file = part.open("xb")
+        hold(file)
+        if stands_at(file, part):
+            return file
+        file.close()  # removed before it was held
+
+
+def _remove_parts(path: Path) -> None:
+    """Removes what is left of a file by processes that are no more; those at work hold theirs."""
     for part in hidden_sibling(path, "").parent.glob(hidden_sibling(path, "*.part").name):
-        with suppress(OSError):
-            part.unlink()
+        with suppress(OSError), part.open("rb") as file:
+            if hold(file):
+                part.unlink()
 
 
 @contextmanager

@@ -37,8 +37,8 @@ class Target:
 
     @property
     def exists(self) -> bool:
-        """Whether it is a file that is there already."""
-        return self.path is not None and not self.device and os.path.lexists(self.path)
+        """Whether it is a file that is there already; not where a link leads to one that is not."""
+        return self.path is not None and not self.device and self.path.exists()
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def check_target(target: Target, inputs: Sequence[str], *, force: bool, or_else:
             raise UsageError(f"{path}: is the input itself: give another --output")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder: name a file in it with --output")
-    if not force and target.exists:
+    if not force and os.path.lexists(path):
         raise OutputError(f"{path}: exists already: give --force to replace it, {or_else}or another --output")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
