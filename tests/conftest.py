@@ -74,12 +74,12 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     """Makes a run folder as a training leaves it, with small random weights."""
     import torch
 
-    from sentscore.encoder import Encoder
-    from sentscore.vocabulary import Vocabulary
-    from sentscore_train import checkpoint
-    from sentscore_train.batches import LabelledTexts
-    from sentscore_train.checkpoint import to_tensors
-    from sentscore_train.models import Architecture, SentimentClassifier
+    from sentscore.text.encoder import Encoder
+    from sentscore.text.vocabulary import Vocabulary
+    from sentscore_train.data.batches import LabelledTexts
+    from sentscore_train.models.classifier import Architecture, SentimentClassifier
+    from sentscore_train.training import checkpoint
+    from sentscore_train.training.checkpoint import to_tensors
 
     def make(kind: str = "lstm", *, seed: int = 0, lowercase: bool = True, **sizes: object) -> Path:
         folder = tmp_path_factory.mktemp(f"run-{kind}")

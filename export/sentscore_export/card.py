@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sentscore.artifact import LAYOUT, Manifest, Precision
-from sentscore_train.metrics import CALIBRATION_BINS
+from sentscore.model.artifact import LAYOUT, Manifest, Precision
+from sentscore_train.evaluation.metrics import CALIBRATION_BINS
 
 TRIALS: Final = Path(__file__).with_name("trials.md")
 """What was tried for the recipe, and what it brought."""

@@ -10,7 +10,7 @@ import typer
 
 from sentscore.cli.guard import GuardedCommand, require
 from sentscore.cli.options import DebugOption, VersionOption, new_app
-from sentscore_train.options import PartialOption
+from sentscore_train.cli.options import PartialOption
 
 
 class PrecisionChoice(StrEnum):
@@ -52,8 +52,8 @@ def export_cli(
     require("torch", "safetensors", "onnx", extra="export")
     from sentscore_export.export import export
     from sentscore_export.parity import ParityConfig
-    from sentscore_train.console import progress_bars
-    from sentscore_train.evaluation import read_test
+    from sentscore_train.cli.console import progress_bars
+    from sentscore_train.evaluation.evaluate import read_test
     from sentscore_train.progress import Progress
 
     with progress_bars() as show:

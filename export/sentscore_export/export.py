@@ -16,21 +16,21 @@ import numpy as np
 import torch
 
 from sentscore._version import __version__
-from sentscore.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
 from sentscore.errors import ArtifactError, InputError, OutputError
+from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
 from sentscore.scorer import Scorer
-from sentscore.vocabulary import Vocabulary
+from sentscore.text.vocabulary import Vocabulary
 from sentscore_export.card import model_card
-from sentscore_export.fp16 import half_graph
-from sentscore_export.graph import build_graph
+from sentscore_export.graphs.build import build_graph
+from sentscore_export.graphs.fp16 import half_graph
 from sentscore_export.parity import Parity, ParityConfig, compare
 from sentscore_export.precision import check_precision
-from sentscore_train import checkpoint
-from sentscore_train.batches import LabelledTexts
-from sentscore_train.checkpoint import load_tensors
-from sentscore_train.evaluation import LabelledReviews, evaluate, manifest_metrics
-from sentscore_train.metrics import measure
-from sentscore_train.models import Architecture, SentimentClassifier
+from sentscore_train.data.batches import LabelledTexts
+from sentscore_train.evaluation.evaluate import LabelledReviews, evaluate, manifest_metrics
+from sentscore_train.evaluation.metrics import measure
+from sentscore_train.models.classifier import Architecture, SentimentClassifier
+from sentscore_train.training import checkpoint
+from sentscore_train.training.checkpoint import load_tensors
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sentscore.artifact import Artifact
-from sentscore.batching import padded
-from sentscore.encoder import EncodedTexts
-from sentscore.session import Session
-from sentscore_train.models import SentimentClassifier
+from sentscore.model.artifact import Artifact
+from sentscore.model.batching import padded
+from sentscore.model.session import Session
+from sentscore.text.encoder import EncodedTexts
+from sentscore_train.models.classifier import SentimentClassifier
 
 Batch = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sentscore.artifact import Artifact, Precision
-from sentscore.encoder import EncodedTexts
+from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import ArtifactError
-from sentscore.results import POSITIVE_FROM
+from sentscore.model.artifact import Artifact, Precision
 from sentscore.scorer import Scorer
-from sentscore_train.batches import LabelledTexts
+from sentscore.text.encoder import EncodedTexts
+from sentscore_train.data.batches import LabelledTexts
 
 _ALONE = 200  # reviews that are scored once more, each by itself
 

@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.artifact import Artifact, load_artifact
-from sentscore.batching import Rows, batches_by_length, padded
-from sentscore.cuda import device_memory, page_locked
-from sentscore.encoder import EncodedTexts, Encoder
-from sentscore.encoding import DistinctTexts, EncodingProcesses, encode_distinct
+from sentscore.columns import check_free, choose_column, columns_of, result_columns, result_names
 from sentscore.errors import UsageError
-from sentscore.results import result_columns, result_names
-from sentscore.session import Device, PrecisionChoice, Session, available_cpus, has_scan
-from sentscore.sources.columns import check_free, choose_column, columns_of
-from sentscore.vocabulary import Vocabulary
+from sentscore.model.artifact import Artifact, load_artifact
+from sentscore.model.batching import Rows, batches_by_length, padded
+from sentscore.model.cpu import available_cpus
+from sentscore.model.cuda import device_memory, page_locked
+from sentscore.model.session import Device, PrecisionChoice, Session, has_scan
+from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.processes import DistinctTexts, EncodingProcesses, encode_distinct
+from sentscore.text.vocabulary import Vocabulary
 
 _CPU_BATCH_TOKENS: Final = 2_048  # about 8 reviews, which keeps the caches warm
 _CPU_BATCH_TOKENS_SCAN: Final = 12_288  # the GRU in int8 takes as long for a step's many nodes as for its products

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from _measure import Rows
 from _networks import distilbert, notebook, torch_batches
 from _rival import Labels, Rival, Setting, fastest_seconds, listed
-from sentscore.artifact import Precision
-from sentscore.batching import batches_by_length, padded
+from sentscore.model.artifact import Precision
+from sentscore.model.batching import batches_by_length, padded
 
 _PAD_ID: Final = 0  # behind a review's end, where the graph does not look
 
@@ -108,7 +108,7 @@ def sessions(setting: Setting, precision: Precision) -> Rival:
     """ONNX Runtime alone: what is left of sentscore's time when texts and files cost nothing."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from sentscore.session import Session
+    from sentscore.model.session import Session
 
     session = Session(setting.artifact, device="cpu", precision=precision)
     encoded = setting.reviews.encoded

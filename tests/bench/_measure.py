@@ -120,7 +120,7 @@ class Paired:
 
 def paired(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Paired:
     """Compares whether each review is classified rightly by one [n] and by another [n]."""
-    from sentscore_train.metrics import mcnemar_p
+    from sentscore_train.evaluation.metrics import mcnemar_p
 
     first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
     difference = (first_only - second_only) / len(first)

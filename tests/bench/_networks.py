@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from _measure import Rows
 from _rival import Rival, Setting, fastest_seconds, listed
-from sentscore.batching import padded
-from sentscore.encoder import EncodedTexts
-from sentscore.vocabulary import Vocabulary
+from sentscore.model.batching import padded
+from sentscore.text.encoder import EncodedTexts
+from sentscore.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,7 @@ def notebook(setting: Setting) -> Rival:
     """The tutorial notebook's `predict_sentiment`, one review at a time."""
     import spacy
 
-    from sentscore_train.notebook_model import NotebookClassifier
+    from sentscore_train.notebook.model import NotebookClassifier
 
     torch = _torch(setting)
     kind = setting.artifact.manifest.architecture["name"]
@@ -69,7 +69,7 @@ def notebook(setting: Setting) -> Rival:
 
 def torch_batches(setting: Setting) -> Rival:
     """The shipped model's own network in torch, in padded batches of like length."""
-    from sentscore_train.models import Architecture, SentimentClassifier
+    from sentscore_train.models.classifier import Architecture, SentimentClassifier
 
     torch = _torch(setting)
     model = SentimentClassifier(Architecture.from_dict(setting.artifact.manifest.architecture)).eval()

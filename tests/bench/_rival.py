@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from _measure import Rows, sample_by_length
-from sentscore.artifact import Artifact
-from sentscore.encoder import EncodedTexts
+from sentscore.model.artifact import Artifact
+from sentscore.text.encoder import EncodedTexts
 
 Labels = npt.NDArray[np.bool_]
 

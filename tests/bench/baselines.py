@@ -23,15 +23,15 @@ import numpy.typing as npt
 
 from _contenders import tfidf_model
 from _measure import Paired, markdown_table, paired, share_interval, with_interval
-from sentscore.artifact import PRECISIONS
-from sentscore.encoder import EncodedTexts, Encoder
+from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import InputError, SentscoreError, UsageError
-from sentscore.results import POSITIVE_FROM
+from sentscore.model.artifact import PRECISIONS
 from sentscore.scorer import Scorer
-from sentscore.vocabulary import Vocabulary
-from sentscore_train.batches import LabelledTexts
-from sentscore_train.evaluation import read_table
-from sentscore_train.nbsvm import NbSvm
+from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.vocabulary import Vocabulary
+from sentscore_train.data.batches import LabelledTexts
+from sentscore_train.evaluation.evaluate import read_table
+from sentscore_train.teachers.nbsvm import NbSvm
 
 Labels = npt.NDArray[np.bool_]
 

@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import spacy
 
-from sentscore.artifact import load_artifact
-from sentscore.encoder import EncodedTexts, Encoder
-from sentscore.text import as_text_array, normalize, split_chunks
-from sentscore.tokenizer import MAX_CHUNK_CHARACTERS
-from sentscore.vocabulary import Vocabulary
+from sentscore.model.artifact import load_artifact
+from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.normalize import as_text_array, normalize, split_chunks
+from sentscore.text.tokenizer import MAX_CHUNK_CHARACTERS
+from sentscore.text.vocabulary import Vocabulary
 
 WINDOW = 4_096  # texts of one call
 PART = 800  # texts that the encoder takes in one go, about

@@ -24,11 +24,11 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from memory import tables
-from sentscore.artifact import PRECISIONS, Artifact, Precision, load_artifact
-from sentscore.batching import batches_by_length, padded
-from sentscore.encoder import EncodedTexts, Encoder
-from sentscore.session import Device, Session
-from sentscore.vocabulary import Vocabulary
+from sentscore.model.artifact import PRECISIONS, Artifact, Precision, load_artifact
+from sentscore.model.batching import batches_by_length, padded
+from sentscore.model.session import Device, Session
+from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.vocabulary import Vocabulary
 
 SWEEP = (32_768, 65_536, 131_072, 262_144, 524_288, 1_048_576)
 COMPARED = 1_000

@@ -32,11 +32,11 @@ import pyarrow.parquet as pq
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from _measure import figure, markdown_table, sample_by_length
-from sentscore.artifact import load_artifact
-from sentscore.batching import pad
-from sentscore.encoder import Encoder
-from sentscore.vocabulary import Vocabulary
-from sentscore_export.nodes import GraphBuilder
+from sentscore.model.artifact import load_artifact
+from sentscore.model.batching import pad
+from sentscore.text.encoder import Encoder
+from sentscore.text.vocabulary import Vocabulary
+from sentscore_export.graphs.nodes import GraphBuilder
 
 Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
@@ -231,7 +231,7 @@ def step(body: GraphBuilder, name: str, r: Array, bias: Array, kind: Product) ->
 
 
 def session(model: bytes) -> Any:
-    """A session like `sentscore.session` makes: one thread, no pattern of allocations."""
+    """A session like `sentscore.model.session` makes: one thread, no pattern of allocations."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from sentscore import Scorer
-from sentscore.artifact import load_artifact
-from sentscore.batching import padded
-from sentscore.encoder import EncodedTexts, Encoder
-from sentscore.session import Session
-from sentscore.vocabulary import Vocabulary
+from sentscore.model.artifact import load_artifact
+from sentscore.model.batching import padded
+from sentscore.model.session import Session
+from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.vocabulary import Vocabulary
 
 
 def in_batches(session: Session, encoded: EncodedTexts, order: np.ndarray, size: int, pad_id: int) -> np.ndarray:

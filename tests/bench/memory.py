@@ -31,7 +31,7 @@ ROW_GROUP = 10_000
 SAMPLED = """
 import sys, threading
 import numpy as np
-from sentscore.session import Session
+from sentscore.model.session import Session
 
 real, every, batches, lock = Session.run, int(sys.argv.pop(1)), 0, threading.Lock()
 

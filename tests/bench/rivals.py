@@ -39,10 +39,10 @@ from _measure import (
     with_interval,
 )
 from _rival import Labels, Reviews, Rival, Setting
-from sentscore.artifact import load_artifact
-from sentscore.encoder import Encoder
-from sentscore.session import available_cpus
-from sentscore.vocabulary import Vocabulary
+from sentscore.model.artifact import load_artifact
+from sentscore.model.cpu import available_cpus
+from sentscore.text.encoder import Encoder
+from sentscore.text.vocabulary import Vocabulary
 
 _WARM_UP: Final = 8  # reviews: fills file caches and makes threads
 _PACKAGES: Final = (

@@ -4,7 +4,7 @@
     python tests/bench/robustness.py lstm gru --imdb SOURCE [--short tests/data/short_texts.csv] [--json]
 
 Two tables. The first has the validation reviews of each model, those of the movie split that its manifest gives seed
-and share of, under every change of `sentscore_train.perturbations` and five of one label joined. `keep` is the share of
+and share of, under every change of `_perturbations` and five of one label joined. `keep` is the share of
 texts that get the sentiment they got unchanged; joined reviews are compared with the sentiment of most of the five.
 The second has short texts about films and other things, by category. Everything is on the CPU; two models take some
 minutes.
@@ -24,15 +24,15 @@ import numpy as np
 import numpy.typing as npt
 
 from _measure import Interval, Rows, markdown_table, share_interval, with_interval
-from sentscore.artifact import LAYOUT, PRECISIONS, Artifact
+from _perturbations import groups_of_one_label, perturbations
+from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import InputError, SentscoreError, UsageError
-from sentscore.results import POSITIVE_FROM
+from sentscore.model.artifact import LAYOUT, PRECISIONS, Artifact
 from sentscore.scorer import Scorer
-from sentscore_train.console import progress_bars
-from sentscore_train.imdb import Reviews, load_imdb
-from sentscore_train.perturbations import groups_of_one_label, perturbations
+from sentscore_train.cli.console import progress_bars
+from sentscore_train.data.imdb import Reviews, load_imdb
+from sentscore_train.data.splits import movie_split
 from sentscore_train.progress import Progress, Report
-from sentscore_train.splits import movie_split
 
 Labels = npt.NDArray[np.int8]
 Right = npt.NDArray[np.bool_]

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from memory import peak_mebibytes, tables
-from sentscore.session import available_cpus
+from sentscore.model.cpu import available_cpus
 
 MEDIAN_ROWS = 100_000
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 from sentscore import ArtifactError, InputError, OutputError, Scorer
-from sentscore.artifact import load_artifact
+from sentscore.model.artifact import load_artifact
 from sentscore_export import export as export_module
 from sentscore_export.export import ParityError, export, read_checkpoint
 from sentscore_export.parity import Parity, ParityConfig
-from sentscore_train import checkpoint
-from sentscore_train.evaluation import LabelledReviews
+from sentscore_train.evaluation.evaluate import LabelledReviews
+from sentscore_train.training import checkpoint
 
 SMALL = ParityConfig(batches=8, max_batch=6, max_tokens=50)
 
@@ -70,7 +70,7 @@ def test_the_same_checkpoint_gives_the_same_bytes(make_run, tmp_path) -> None:
 
 
 def test_a_wrong_graph_is_refused_and_nothing_is_written(make_run, tmp_path, monkeypatch) -> None:
-    from sentscore_export import graph
+    from sentscore_export.graphs import build as graph
 
     monkeypatch.setattr(graph, "_GATES", {"lstm": (0, 1, 2, 3), "gru": (0, 1, 2)})
     with pytest.raises(ParityError, match=r"off torch's, 1e-05 is allowed: nothing was written") as error:

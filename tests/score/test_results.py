@@ -6,7 +6,7 @@ import pytest
 
 import sentscore
 from sentscore import UsageError
-from sentscore.results import result_columns, result_names
+from sentscore.columns import result_columns, result_names
 
 
 def test_names_of_one_and_of_several_models() -> None:

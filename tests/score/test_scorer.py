@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from sentscore import InputError, Scorer, UsageError
 from sentscore import scorer as scorer_module
-from sentscore.artifact import load_artifact
-from sentscore.cuda import page_locked
+from sentscore.model.artifact import load_artifact
+from sentscore.model.cuda import page_locked
 
 WORDS = ["great", "awful", "film", ".", "not", "n't", "a", "story", "too", "long", "unknownword", "!"]
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import sentscore_train.release
 from sentscore import InputError, OutputError, UsageError
-from sentscore.artifact import load_artifact
+from sentscore.model.artifact import load_artifact
 from sentscore_train.cli import app
 from sentscore_train.release import ReleaseConfig, Stage, StageError, release, stages
 

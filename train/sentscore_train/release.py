@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from sentscore.errors import InputError, OutputError, SentscoreError, UsageError
-from sentscore_train.config import TEACHER_HIDDEN_SIZE
-from sentscore_train.download import new_file
-from sentscore_train.imdb import URL
+from sentscore_train.data.download import new_file
+from sentscore_train.data.imdb import URL
+from sentscore_train.training.config import TEACHER_HIDDEN_SIZE
 
 FORMAT_VERSION: Final = 1
 KINDS: Final = ("gru", "lstm")

@@ -21,7 +21,7 @@ from sentscore.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sentscore.benchmark import Benchmark
+    from sentscore.jobs.benchmark import Benchmark
 
 
 def bench_cli(
@@ -81,7 +81,7 @@ def bench(
     Raises:
         SentscoreError: One of its kinds.
     """
-    from sentscore.benchmark import benchmark, write_reviews
+    from sentscore.jobs.benchmark import benchmark, write_reviews
     from sentscore.scorer import Scorer
 
     scorer = Scorer.load(model, device=device, precision=precision, batch_tokens=batch_tokens, threads=threads)

@@ -13,7 +13,7 @@ from sentscore.cli.options import JsonOption
 from sentscore.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
-    from sentscore.artifact import Artifact
+    from sentscore.model.artifact import Artifact
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 _PACKAGES = ("sentscore", *_RUNTIMES, "pyarrow", "numpy", "spacy")
@@ -66,7 +66,7 @@ def doctor_cli(as_json: JsonOption = False) -> None:
 
 def doctor() -> Diagnosis:
     """Examines this installation; what is wrong is in the result, not raised."""
-    from sentscore.artifact import find_artifacts, load_artifact
+    from sentscore.model.artifact import find_artifacts, load_artifact
 
     versions = {"python": platform.python_version(), **_versions()}
     artifacts: dict[str, str] = {}
@@ -109,7 +109,7 @@ def _versions() -> dict[str, str]:
 def _providers(artifact: Artifact | None) -> dict[str, str]:
     if artifact is None:
         return {"all": "not tried, for want of an intact model"}
-    from sentscore.session import working_providers
+    from sentscore.model.session import working_providers
 
     try:
         return working_providers(artifact)

@@ -21,9 +21,9 @@ from sentscore.cli.options import (
 from sentscore.errors import UsageError
 
 if TYPE_CHECKING:
-    from sentscore.jobs import Summary
-    from sentscore.pipeline import Progress
-    from sentscore.sinks import Job
+    from sentscore.jobs import Job
+    from sentscore.jobs.pipeline import Progress
+    from sentscore.jobs.run import Summary
 
 
 def file_cli(
@@ -80,7 +80,7 @@ def file_cli(
 
     sentscore file reviews.parquet --model lstm
     """
-    from sentscore.progress import summary_line
+    from sentscore.cli.console import summary_line
 
     file(
         inputs,
@@ -151,13 +151,13 @@ def file(
     Raises:
         SentscoreError: One of its kinds; outputs that were finished before it remain.
     """
-    from sentscore.artifact import load_artifact
+    from sentscore.cli.console import progress_bar
+    from sentscore.columns import result_names
     from sentscore.formats import parse_format
-    from sentscore.jobs import check_inputs, check_readable, score_file, score_whole
-    from sentscore.progress import progress_bar
-    from sentscore.results import result_names
+    from sentscore.jobs import plan_jobs, plan_whole
+    from sentscore.jobs.run import check_inputs, check_readable, score_file, score_whole
+    from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
-    from sentscore.sinks import plan_jobs, plan_whole
 
     if whole and (column is not None or format is not None or skip_existing):
         raise UsageError("--whole makes one table of files as they are: leave out --column, --format, --skip-existing")

@@ -68,7 +68,7 @@ def models() -> list[ModelInfo]:
     Raises:
         ArtifactError: One is damaged.
     """
-    from sentscore.artifact import find_artifacts, load_artifact
+    from sentscore.model.artifact import find_artifacts, load_artifact
 
     infos = []
     for path in find_artifacts():

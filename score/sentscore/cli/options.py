@@ -59,7 +59,7 @@ DEFAULT_MODELS = ("lstm",)
 
 def complete_model(incomplete: str) -> list[str]:
     """Returns the shipped models and the artifact folders that a value of `--model` can go on to."""
-    from sentscore.artifact import LAYOUT, find_artifacts
+    from sentscore.model.artifact import LAYOUT, find_artifacts
 
     shipped = [path.name for path in find_artifacts() if path.name.startswith(incomplete)]
     typed = Path(incomplete or ".")

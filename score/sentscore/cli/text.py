@@ -81,8 +81,8 @@ def text(
     Raises:
         SentscoreError: One of its kinds.
     """
-    from sentscore.artifact import load_artifact
-    from sentscore.results import result_columns, result_names
+    from sentscore.columns import result_columns, result_names
+    from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
     from sentscore.sinks.values import json_values
 

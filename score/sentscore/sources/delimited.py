@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from sentscore.errors import InputError
 from sentscore.formats import Kind
+from sentscore.sources.source import Window, gather
 from sentscore.sources.streams import MAX_LINE, Stream
-from sentscore.sources.window import Window, gather
 
 
 def dialect_of(kind: Kind) -> type[csv.Dialect]:

@@ -10,10 +10,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.json
 
+from sentscore.columns import Column, check_free, choose_column
 from sentscore.errors import InputError
-from sentscore.sources.columns import Column, check_free, choose_column
+from sentscore.sources.source import Window, gather
 from sentscore.sources.streams import Stream, brief
-from sentscore.sources.window import Window, gather
 
 RAW_SCHEMA: Final = pa.schema([pa.field("line", pa.large_string())])
 """The one column of raw JSON lines: each line as it stands in the file, without its end."""

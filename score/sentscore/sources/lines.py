@@ -7,8 +7,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from sentscore.sources.source import Window, gather
 from sentscore.sources.streams import Stream
-from sentscore.sources.window import Window, gather
 
 SCHEMA: Final = pa.schema([pa.field("text", pa.string())])
 """The table that a text file is: its one column."""

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from sentscore.errors import InputError, OutputError
 from sentscore.formats import Compression
+from sentscore.sources.source import WINDOW_BYTES, WINDOW_ROWS, Window
 from sentscore.sources.streams import Stream, brief, cannot_read, decompressed
-from sentscore.sources.window import WINDOW_BYTES, WINDOW_ROWS, Window
 
 _PAGE_BUFFER: Final = 1 << 20  # of each column read ahead; without it a whole column chunk is held
 

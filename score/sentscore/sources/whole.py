@@ -9,8 +9,8 @@ from typing import Final
 import pyarrow as pa
 
 from sentscore.formats import Kind, compression_of_name
+from sentscore.sources.source import Source, Window, gather
 from sentscore.sources.streams import open_stream, read_all
-from sentscore.sources.window import Source, Window, gather
 
 SCHEMA: Final = pa.schema([pa.field("file", pa.string())])
 """The table's one column: the files' names, as given."""

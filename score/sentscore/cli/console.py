@@ -1,0 +1,76 @@
+"""How a job is shown: a progress bar on a terminal, and the one line that sums it up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sentscore.jobs.pipeline import Progress
+    from sentscore.jobs.run import Summary
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
+    """Shows a bar on stderr while the block runs, where stderr is a terminal.
+
+    Yields:
+        What to call as rows are done: the bar shows how many, how many a second, and the time left, by the
+        share of the rows or, where their number is not known, of the bytes. None where there is no bar.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[rows]:,} reviews, {task.fields[rate]:,.0f}/s"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None, rows=0, rate=0.0)
+        kept = 0
+
+        def show(progress: Progress) -> None:
+            nonlocal kept
+            if progress.kept > kept:  # the speed and the time left are those of what is scored now
+                kept = progress.kept
+                bar.reset(task)
+            by_rows = progress.total is not None
+            elapsed = bar.tasks[task].elapsed or 0.0
+            bar.update(
+                task,
+                description=progress.name,
+                completed=progress.rows if by_rows else progress.position,
+                total=progress.total if by_rows else progress.size,
+                rows=progress.rows,
+                rate=(progress.rows - kept) / elapsed if elapsed else 0.0,
+            )
+
+        yield show
+
+
+def summary_line(summary: Summary) -> str:
+    """Returns the line that sums a job up: rows, speed, the share of positive texts, the output."""
+    models = ", ".join(
+        f"{_share(model.positive, summary.scored)} positive ({model.name} in {model.precision} on {model.device})"
+        for model in summary.models
+    )
+    kept = f" ({summary.kept:,} by the run before)" if summary.kept else ""
+    return (
+        f"{summary.name}: {summary.rows:,} rows, {summary.scored:,} scored{kept}, {summary.empty:,} empty, "
+        f"{summary.rate:,.0f} reviews/s, {models} -> {summary.output}"
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "none"

@@ -1,0 +1,1 @@
+"""Models: verified artifacts, sessions, batches."""

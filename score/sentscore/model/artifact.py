@@ -1,0 +1,216 @@
+"""Finds, verifies and writes model artifacts: one folder with a graph, a vocabulary and a manifest.
+
+lstm/model.onnx  lstm/model.int8.onnx  lstm/model.fp16.onnx  lstm/vocab.json  lstm/manifest.json  lstm/README.md
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from sentscore.errors import ArtifactError
+
+FORMAT_VERSION: Final = 1
+"""Of manifest.json, and of the graph's inputs and outputs."""
+
+
+Precision = Literal["fp32", "int8", "fp16"]
+"""Of a graph's weights and products. The graph in fp16 has no weights of its own: it rounds those of `model.onnx`."""
+
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The file names inside an artifact folder."""
+
+    model: str = "model.onnx"
+    model_int8: str = "model.int8.onnx"
+    model_fp16: str = "model.fp16.onnx"
+    vocabulary: str = "vocab.json"
+    manifest: str = "manifest.json"
+    card: str = "README.md"
+
+    def graph(self, precision: Precision) -> str:
+        """The file of the graph in a precision."""
+        return {"fp32": self.model, "int8": self.model_int8, "fp16": self.model_fp16}[precision]
+
+
+LAYOUT: Final = Layout()
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """What the manifest says of a file: its sha256 in hexadecimal and its size in bytes."""
+
+    sha256: str
+    size: int
+
+    @classmethod
+    def of(cls, content: bytes) -> FileEntry:
+        """The entry of a file with this content."""
+        return cls(hashlib.sha256(content).hexdigest(), len(content))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of manifest.json.
+
+    Attributes:
+        name: of the model, for example `lstm`.
+        files: entry of every other file that scoring reads.
+        architecture: cell, sizes, pooling.
+        data: what it was trained on: sizes, split, seed.
+        recipe: every number of the training.
+        metrics: accuracy and loss by split: `metrics["test"]["accuracy"]` is a share.
+        calibration: the temperature in the graph and what it was fitted on.
+        parity: how far ONNX Runtime was from torch when it was exported.
+        versions: of the libraries that made it.
+        commit: of the code that made it, or an empty text.
+        precisions: of each further graph, how its scores on the validation reviews compare with float32's.
+        format_version: of this file.
+    """
+
+    name: str
+    files: dict[str, FileEntry]
+    architecture: dict[str, Any]
+    data: dict[str, Any]
+    recipe: dict[str, Any]
+    metrics: dict[str, Any]
+    calibration: dict[str, Any]
+    parity: dict[str, Any]
+    versions: dict[str, str]
+    commit: str = ""
+    precisions: dict[Precision, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """The content of manifest.json."""
+        content = asdict(self)
+        ordered = {"format_version": content.pop("format_version"), **content}
+        return json.dumps(ordered, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, content: bytes, *, file: Path | str = LAYOUT.manifest) -> Manifest:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ArtifactError: not JSON, an unknown format version, or a field is missing.
+        """
+        try:
+            values: dict[str, Any] = json.loads(content)
+            version = values["format_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{file}: not a manifest ({error!r}): export the model again") from error
+        if version != FORMAT_VERSION:
+            raise ArtifactError(
+                f"{file}: format version {version!r}, but this sentscore reads {FORMAT_VERSION}: "
+                "update sentscore or export the model again"
+            )
+        try:
+            values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
+            values.setdefault("precisions", {})  # manifests of models that have float32 alone may lack it
+            return cls(**{each.name: values[each.name] for each in fields(cls)})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"{file}: not a manifest ({error!r}): export the model again") from error
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified artifact.
+
+    Attributes:
+        name: of the model.
+        path: its folder.
+        manifest: its content.
+        manifest_sha256: in hexadecimal; it stands for the whole artifact, since it holds every file's own.
+        size: bytes of the files that scoring reads.
+        graphs: the verified bytes of the graph in each precision that there is.
+        vocabulary: the verified text of vocab.json.
+    """
+
+    name: str
+    path: Path
+    manifest: Manifest
+    manifest_sha256: str
+    size: int
+    graphs: dict[Precision, bytes]
+    vocabulary: str
+
+
+def artifacts_folder() -> Path:
+    """Where the shipped artifacts stand: inside an installed package, or in the checkout of an editable one."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "artifacts"
+    return installed if installed.is_dir() else package.parent.parent / "artifacts"
+
+
+def find_artifacts() -> list[Path]:
+    """The folders of the shipped artifacts, in order of their names."""
+    return sorted(manifest.parent for manifest in artifacts_folder().glob(f"*/{LAYOUT.manifest}"))
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """The folder of a shipped model's name, or of a path.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    shipped = {path.name: path for path in find_artifacts()}
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    path = Path(name_or_path)
+    if (path / LAYOUT.manifest).is_file():
+        return path
+    names = ", ".join(shipped) or "none"
+    if path.is_dir():
+        raise ArtifactError(f"{path}: a folder without {LAYOUT.manifest}: name an exported model")
+    raise ArtifactError(f"model {str(name_or_path)!r}: no such model: use one of {names}, or an artifact's folder")
+
+
+def load_artifact(name_or_path: str | Path) -> Artifact:
+    """Reads an artifact and verifies the sha256 of every file of it.
+
+    What is returned is what was verified: the bytes are read once.
+
+    Raises:
+        ArtifactError: missing, changed since it was exported, or of a format version not known here.
+    """
+    folder = locate(name_or_path)
+    content = _read(folder / LAYOUT.manifest)
+    manifest = Manifest.from_json(content, file=folder / LAYOUT.manifest)
+    for required in (LAYOUT.model, LAYOUT.vocabulary):
+        if required not in manifest.files:
+            raise ArtifactError(f"{folder / LAYOUT.manifest}: does not list {required}: export the model again")
+    files: dict[str, bytes] = {}
+    for name, expected in manifest.files.items():
+        if Path(name).name != name:
+            raise ArtifactError(f"{folder / LAYOUT.manifest}: {name!r} is not a plain file name: export again")
+        files[name] = _read(folder / name)
+        found = FileEntry.of(files[name])
+        if found != expected:
+            raise ArtifactError(
+                f"{folder / name}: sha256 {found.sha256[:12]}… of {found.size:,} bytes, the manifest says "
+                f"{expected.sha256[:12]}… of {expected.size:,}: restore the file or export the model again"
+            )
+    return Artifact(
+        name=manifest.name,
+        path=folder,
+        manifest=manifest,
+        manifest_sha256=hashlib.sha256(content).hexdigest(),
+        size=sum(map(len, files.values())),
+        graphs={
+            precision: files[LAYOUT.graph(precision)] for precision in PRECISIONS if LAYOUT.graph(precision) in files
+        },
+        vocabulary=files[LAYOUT.vocabulary].decode("utf-8"),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}): restore it or export again") from error

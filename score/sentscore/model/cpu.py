@@ -1,0 +1,48 @@
+"""Facts of the CPU: how many processors there are, and what their arithmetic is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_CPU_FACTS: Final = {"model name", "flags", "CPU implementer", "CPU part", "Features"}  # of /proc/cpuinfo
+
+
+def available_cpus() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def multiplies_int8() -> bool:
+    """Whether the CPU has instructions for sums of uint8 times int8 in 32 bits.
+
+    Older x86-64 CPUs add pairs in 16 bits, which can overflow, and gain little speed. Known on Linux only.
+    """
+    return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(_cpu_facts().split()))
+
+
+def arithmetic() -> str:
+    """What the last bits of a score depend on beside model and precision: ONNX Runtime's version and the CPU's kind."""
+    import onnxruntime
+
+    cpu = hashlib.sha256(f"{platform.machine()} {platform.processor()} {_cpu_facts()}".encode()).hexdigest()
+    return f"onnxruntime {onnxruntime.__version__}, CPU {cpu[:16]}"
+
+
+@cache
+def _cpu_facts() -> str:
+    """The CPU's model and what it can do, a line each; empty where the system does not say."""
+    try:
+        content = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    lines = (line.partition(":") for line in content.splitlines())
+    facts = {f"{key.strip()} {value.strip()}" for key, _, value in lines if key.strip() in _CPU_FACTS}
+    return "\n".join(sorted(facts))

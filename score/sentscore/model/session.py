@@ -1,0 +1,238 @@
+"""Makes ONNX Runtime sessions and says truly which device they run on: the only place that imports it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from sentscore.errors import ArtifactError, DeviceError, UsageError
+from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Precision
+from sentscore.model.cpu import multiplies_int8
+from sentscore.model.cuda import cuda_devices
+
+Device = Literal["auto", "cpu", "cuda"]
+PrecisionChoice = Literal["auto", "fp32", "int8", "fp16"]
+
+INT8_LOSS: Final = 0.001
+"""Share of the validation reviews that int8 may get wrong more than float32 and still be what `auto` takes."""
+
+CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
+_QUIET: Final = 4  # only fatal messages: what goes wrong becomes an error of ours
+_INPUTS: Final = {"token_ids": "tensor(int32)", "lengths": "tensor(int32)"}
+_OUTPUTS: Final = {"logit": "tensor(float)", "probability": "tensor(float)"}
+
+
+class Session:
+    """A verified graph on one device. `run` may be called from several threads at once.
+
+    Args:
+        artifact: as `load_artifact` verified it.
+        device: `auto` takes CUDA when a session really runs on it and the CPU otherwise.
+        precision: `auto` takes int8 on a CPU that is made for it, where the model has it and its validation accuracy
+            is as good as float32's; float32 otherwise. fp16 is for GPUs: a CPU computes in float32 from its weights.
+        exact: on CUDA, keep float32 products exact (no TF32).
+
+    Attributes:
+        device: `cpu` or `cuda`, what the session runs on.
+        precision: `fp32`, `int8` or `fp16`, of the graph that it runs.
+        why_not_cuda: with `auto` on the CPU, why CUDA was not taken; empty otherwise.
+
+    Raises:
+        DeviceError: `cuda` was asked for and cannot be used.
+        ArtifactError: the graph cannot be loaded, or is not the manifest's.
+        UsageError: the model has no graph in the precision, or the device cannot run it.
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        *,
+        device: Device = "auto",
+        precision: PrecisionChoice = "auto",
+        exact: bool = False,
+    ) -> None:
+        for name, value, known in (("device", device, Device), ("precision", precision, PrecisionChoice)):
+            if value not in get_args(known):
+                raise UsageError(f"{name} {value!r} is not known: use one of {', '.join(get_args(known))}")
+        if precision not in ("auto", *artifact.graphs):
+            raise UsageError(f"model {artifact.name} has no {precision} graph: use --precision fp32")
+        if precision == "int8" and device == "cuda":
+            raise UsageError("int8 runs on the CPU only: use --device cpu, or --precision fp32")
+        self.why_not_cuda = ""
+        self.device: Literal["cpu", "cuda"] = "cpu"
+        session = None
+        if device != "cpu" and precision != "int8":
+            session, self.why_not_cuda = _cuda_session(artifact, "fp16" if precision == "fp16" else "fp32", exact=exact)
+            if session is not None:
+                self.device = "cuda"
+            elif device == "cuda":
+                raise DeviceError(
+                    f"device cuda cannot be used: {self.why_not_cuda}; use --device cpu or run `sentscore doctor`"
+                )
+        self.precision: Precision = "fp32" if precision == "auto" else precision
+        if precision == "auto" and session is None and _prefers_int8(artifact):
+            self.precision = "int8"
+        file = artifact.path / LAYOUT.graph(self.precision)
+        if session is None:
+            try:
+                session = _create(artifact, self.precision, [CPU])
+            except Exception as error:  # ONNX Runtime's exceptions share no public base
+                raise ArtifactError(
+                    f"{file}: ONNX Runtime cannot load it ({_one_line(error)}): export the model again"
+                ) from error
+        self._session = session
+        _verify(artifact, session, file)
+        # A Scan asks for memory at each node of each step, and threads in one session would wait for each other there.
+        self._artifact = artifact
+        self._idle: SimpleQueue[Any] | None = None
+        if self.device == "cpu" and has_scan(artifact, self.precision):
+            self._idle = SimpleQueue()
+            self._idle.put(session)
+
+    def run(
+        self, token_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits and probabilities, both float32 [B], of token_ids int32 [B, T] and lengths int32 [B]."""
+        if self.device == "cuda":
+            return run_bound(self._session, token_ids, lengths, device="cuda")
+        inputs = {"token_ids": token_ids, "lengths": lengths}
+        with self._free_session() as session:
+            logit, probability = session.run(list(_OUTPUTS), inputs)
+        return logit, probability
+
+    @contextmanager
+    def _free_session(self) -> Iterator[Any]:
+        """The session; or one that no other thread uses, made anew where there is none."""
+        if self._idle is None:
+            yield self._session
+            return
+        try:
+            session = self._idle.get_nowait()
+        except Empty:
+            session = _create(self._artifact, self.precision, [CPU])
+        try:
+            yield session
+        finally:
+            self._idle.put(session)
+
+
+def has_scan(artifact: Artifact, precision: str) -> bool:
+    """Whether the graph's recurrent layers are Scans of small nodes, as those of the GRU in int8 are."""
+    return precision == "int8" and bool(artifact.manifest.architecture["name"] == "gru")
+
+
+def run_bound(
+    session: Any,  # noqa: ANN401 - onnxruntime is untyped
+    token_ids: npt.NDArray[np.int32],
+    lengths: npt.NDArray[np.int32],
+    *,
+    device: str,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Runs an ONNX Runtime session with inputs and outputs bound: one copy of the ids there, one of the scores back.
+
+    The lengths stay in the CPU's memory, where ONNX Runtime's recurrent layers read them.
+
+    Args:
+        session: of ONNX Runtime.
+        token_ids: int32 [B, T]; may be reused afterwards.
+        lengths: int32 [B].
+        device: of the session, as ONNX Runtime names its memory.
+    """
+    import onnxruntime
+
+    binding = session.io_binding()
+    binding.bind_ortvalue_input("token_ids", onnxruntime.OrtValue.ortvalue_from_numpy(token_ids, device, 0))
+    binding.bind_cpu_input("lengths", lengths)
+    for name in _OUTPUTS:
+        binding.bind_output(name, "cpu")
+    session.run_with_iobinding(binding)
+    logit, probability = binding.copy_outputs_to_cpu()
+    return logit, probability
+
+
+def _prefers_int8(artifact: Artifact) -> bool:
+    measured = artifact.manifest.precisions.get("int8")
+    if "int8" not in artifact.graphs or not measured or not multiplies_int8():
+        return False
+    return bool(measured["accuracy"] >= measured["accuracy_fp32"] - INT8_LOSS)
+
+
+def working_providers(artifact: Artifact) -> dict[str, str]:
+    """Each provider that sentscore uses -> `works`, or the reason why it does not; each is really tried."""
+    results = {}
+    for device, provider in (("cpu", CPU), ("cuda", CUDA)):
+        try:
+            Session(artifact, device=device)  # type: ignore[arg-type]
+            results[provider] = "works"
+        except (DeviceError, ArtifactError) as error:
+            results[provider] = str(error).split("; use ")[0]
+    return results
+
+
+def _cuda_session(artifact: Artifact, precision: Precision, *, exact: bool) -> tuple[Any, str]:
+    """A session on CUDA and an empty text, or None and the reason."""
+    import onnxruntime
+
+    if CUDA not in onnxruntime.get_available_providers():
+        return None, "this onnxruntime is built without CUDA: install onnxruntime-gpu"
+    if not cuda_devices():
+        return None, "no NVIDIA GPU or driver is found"
+    if hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # the libraries of the `cuda` extra, where it is installed
+    try:
+        session = _create(artifact, precision, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
+        if CUDA in session.get_providers():
+            run_bound(session, np.zeros((1, 1), np.int32), np.ones(1, np.int32), device="cuda")
+            return session, ""
+    except Exception as error:  # ONNX Runtime's exceptions share no public base
+        return None, _one_line(error)
+    return None, "the CUDA provider does not load: install sentscore[cuda] for its libraries"
+
+
+def _create(artifact: Artifact, precision: Precision, providers: list[Any]) -> Any:  # noqa: ANN401
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _QUIET
+    # One thread a session and several sessions at work: faster at small batches than many threads in one.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Batches differ in shape, so a pattern of allocations would be kept for every one of them.
+    options.enable_mem_pattern = False
+    # Weights stand in verified bytes; a graph that points to other files finds no folder.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    if precision == "fp16":
+        weights = artifact.graphs["fp32"]
+        options.add_external_initializers_from_files_in_memory([LAYOUT.model], [weights], [len(weights)])
+    return onnxruntime.InferenceSession(artifact.graphs[precision], options, providers=providers)
+
+
+def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN401
+    """The graph must be the one that the manifest and the vocabulary belong to."""
+    inputs = {node.name: node.type for node in session.get_inputs()}
+    outputs = {node.name: node.type for node in session.get_outputs()}
+    if inputs != _INPUTS or outputs != _OUTPUTS:
+        raise ArtifactError(f"{file}: inputs {inputs}, outputs {outputs} are not sentscore's: export the model again")
+    found = session.get_modelmeta().custom_metadata_map
+    expected = {
+        "format_version": str(FORMAT_VERSION),
+        "name": artifact.name,
+        "vocabulary_sha256": FileEntry.of(artifact.vocabulary.encode("utf-8")).sha256,
+    }
+    for key, value in expected.items():
+        if found.get(key) != value:
+            raise ArtifactError(
+                f"{file}: its metadata has {key} {found.get(key)!r}, the artifact {value!r}: export the model again"
+            )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,83 @@
+"""Encodes each distinct text once: here, or in other processes, so that a GPU never waits for token ids."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sentscore.frameworks import hide_frameworks
+from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.normalize import as_text_array
+from sentscore.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class DistinctTexts:
+    """Texts whose equal ones are encoded once.
+
+    Attributes:
+        encoded: the distinct ones [m].
+        rows: for each text which of them it is, int64 [n]; m for a null.
+    """
+
+    encoded: EncodedTexts
+    rows: npt.NDArray[np.int64]
+
+
+def encode_distinct(encoder: Encoder, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> DistinctTexts:
+    """Encodes texts [n].
+
+    Raises:
+        InputError: a value that is not text, or bytes that are not UTF-8.
+    """
+    distinct = as_text_array(texts).dictionary_encode()
+    rows = distinct.indices.fill_null(len(distinct.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return DistinctTexts(encoder.encode(distinct.dictionary), rows)
+
+
+class EncodingProcesses:
+    """Processes that encode, each with an encoder of its own; they end with this object.
+
+    They are started afresh rather than forked, so a script that uses them needs the `__main__` guard of
+    multiprocessing.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, processes: int) -> None:
+        import multiprocessing  # imported here, for few have a GPU
+        from concurrent.futures import ProcessPoolExecutor
+
+        self.processes = processes
+        self._pool = ProcessPoolExecutor(
+            processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=(vocabulary,),
+        )
+
+    def submit(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
+        """`encode_distinct` of texts, some time later."""
+        if isinstance(texts, pa.ChunkedArray):
+            texts = texts.combine_chunks()
+        batch = pa.record_batch({"text": texts})
+        # IPC carries the slice alone, pickled arrays would carry all of a buffer that they are a part of.
+        return self._pool.submit(_encode, batch.schema.serialize().to_pybytes(), batch.serialize().to_pybytes())
+
+
+_encoders: list[Encoder] = []  # of a child process: the one that `_start` made
+
+
+def _start(vocabulary: Vocabulary) -> None:
+    hide_frameworks()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal: the parent decides
+    _encoders[:] = [Encoder(vocabulary)]
+
+
+def _encode(schema: bytes, batch: bytes) -> DistinctTexts:
+    texts = pa.ipc.read_record_batch(batch, pa.ipc.read_schema(pa.py_buffer(schema)))["text"]
+    return encode_distinct(_encoders[0], texts)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from sentscore.cli.console import progress_bar, summary_line
+from sentscore.jobs.pipeline import Progress, Stages
+from sentscore.jobs.run import ModelSummary, Summary
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("total", "size"), [(100, None), (None, 1_000), (None, None)])
+def test_the_bar_shows_rows_on_a_terminal(monkeypatch: pytest.MonkeyPatch, total: int | None, size: int | None) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar() as show:
+        assert show is not None
+        show(Progress("a [b].csv", 1_234, total, 500, size))
+    assert "a [b].csv" in terminal.getvalue()
+    assert "1,234 reviews" in terminal.getvalue()
+
+
+def test_there_is_no_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress_bar() as show:
+        assert show is None
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress_bar() as show:
+        assert show is None
+
+
+def test_the_summary_is_one_line() -> None:
+    models = (ModelSummary("lstm", "cpu", "int8", 500), ModelSummary("gru", "cuda", "fp32", 1))
+    summary = Summary("a.csv", "a.scored.csv", rows=1_010, scored=1_000, models=models, seconds=0.5, stages=Stages())
+    assert summary_line(summary) == (
+        "a.csv: 1,010 rows, 1,000 scored, 10 empty, 2,000 reviews/s, "
+        "50.0 % positive (lstm in int8 on cpu), 0.1 % positive (gru in fp32 on cuda) -> a.scored.csv"
+    )
+
+
+def test_the_summary_of_no_rows() -> None:
+    models = (ModelSummary("lstm", "cpu", "fp32", 0),)
+    line = summary_line(Summary("a", "b", rows=0, scored=0, models=models, seconds=0.1, stages=Stages()))
+    assert line == "a: 0 rows, 0 scored, 0 empty, 0 reviews/s, none positive (lstm in fp32 on cpu) -> b"
+
+
+def test_the_summary_tells_what_a_run_before_has_scored() -> None:
+    models = (ModelSummary("lstm", "cpu", "int8", 500),)
+    summary = Summary("a", "b", rows=1_010, scored=1_000, models=models, seconds=0.5, stages=Stages(), kept=400)
+    assert summary_line(summary) == (
+        "a: 1,010 rows, 1,000 scored (400 by the run before), 10 empty, 1,200 reviews/s, "
+        "50.0 % positive (lstm in int8 on cpu) -> b"
+    )
+
+
+def test_the_bar_goes_by_what_is_scored_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    clock = [0.0]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("rich.console.monotonic", lambda: clock[0])
+    with progress_bar() as show:
+        assert show is not None
+        show(Progress("a.csv", 900, 1_000, 0, None, kept=900))
+        clock[0] = 10.0
+        show(Progress("a.csv", 950, 1_000, 0, None, kept=900))
+    assert "950 reviews, 5/s" in terminal.getvalue()

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentscore.model.batching import batches_by_length, pad, padded
+from sentscore.text.encoder import EncodedTexts
+
+
+@given(st.lists(st.integers(0, 300), max_size=60), st.integers(1, 900))
+def test_every_text_with_tokens_is_in_one_batch_within_the_budget(lengths, batch_tokens) -> None:
+    array = np.array(lengths, np.int64)
+    batches = list(batches_by_length(array, batch_tokens=batch_tokens))
+    rows = [row for batch in batches for row in batch.tolist()]
+    assert sorted(rows) == np.flatnonzero(array).tolist()
+    assert all(len(batch) == 1 or len(batch) * array[batch].max() <= batch_tokens for batch in batches)
+    assert array[rows].tolist() == sorted(array[rows].tolist(), reverse=True)
+
+
+def test_texts_are_padded_behind_their_end() -> None:
+    token_ids, lengths = pad([np.array([4, 5], np.int32), np.array([6], np.int32), np.array([], np.int32)], 1)
+    assert token_ids.tolist() == [[4, 5], [6, 1], [1, 1]]
+    assert lengths.tolist() == [2, 1, 1]
+    assert token_ids.dtype == lengths.dtype == np.int32
+
+
+def test_rows_are_padded_in_the_order_asked_for() -> None:
+    encoded = EncodedTexts(np.array([4, 5, 6], np.int32), np.array([0, 2, 3]))
+    assert padded(encoded, np.array([1, 0]), 9)[0].tolist() == [[6, 9], [4, 5]]

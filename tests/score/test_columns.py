@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from sentscore.columns import TEXT_NAMES, Column, check_free, choose_column, columns_of
+from sentscore.errors import InputError, UsageError
+
+
+def text_column(name: str) -> Column:
+    return Column(name, "string", text=True)
+
+
+NUMBER = Column("n", "int64", text=False)
+
+
+class TestChoosingTheColumn:
+    def test_the_only_one_of_text(self) -> None:
+        assert choose_column("f", [NUMBER, text_column("whatever")], None) == 1
+
+    @pytest.mark.parametrize("name", [*TEXT_NAMES, "Review", "TEXT"])
+    def test_the_one_with_a_usual_name(self, name: str) -> None:
+        assert choose_column("f", [text_column("title"), NUMBER, text_column(name)], None) == 2
+
+    @pytest.mark.parametrize("names", [("a", "b"), ("text", "review"), ("text", "Text")])
+    def test_several_that_could_be_meant_are_listed(self, names: tuple[str, str]) -> None:
+        with pytest.raises(InputError, match=f"name one of '{names[0]}', '{names[1]}' with --column"):
+            choose_column("f", [NUMBER, *map(text_column, names)], None)
+
+    def test_none(self) -> None:
+        with pytest.raises(InputError, match="f: no column holds text; it has 'n'"):
+            choose_column("f", [NUMBER], None)
+
+    def test_a_wrong_name_lists_the_columns(self) -> None:
+        columns = [Column(f"c{n}", "int64", text=False) for n in range(30)]
+        with pytest.raises(InputError, match=r"no column 'x'; it has 'c0', .*'c19' and 10 more"):
+            choose_column("f", columns, "x")
+
+    def test_a_column_of_numbers_is_refused(self) -> None:
+        with pytest.raises(InputError, match="column 'n' is int64, not text; text is in 'a'"):
+            choose_column("f", [NUMBER, text_column("a")], "n")
+
+    def test_a_column_of_nulls_is_taken_when_named(self) -> None:
+        assert choose_column("f", [text_column("a"), Column("b", "null", text=False, blank=True)], "b") == 1
+
+    def test_a_name_that_two_columns_have_is_refused(self) -> None:
+        with pytest.raises(InputError, match="2 columns are named 'a'"):
+            choose_column("f", [text_column("a"), text_column("a")], "a")
+
+
+def test_columns_of_a_schema() -> None:
+    schema = pa.schema([("a", pa.string_view()), ("n", pa.int64()), ("z", pa.null())])
+    assert columns_of(schema) == [
+        Column("a", "string_view", text=True),
+        Column("n", "int64", text=False),
+        Column("z", "null", text=False, blank=True),
+    ]
+
+
+def test_a_taken_name_is_an_error() -> None:
+    check_free("f", ["a", "Score"], ["score"])
+    with pytest.raises(UsageError, match="f: has a column 'score' already: give the new ones a --prefix"):
+        check_free("f", ["a", "score"], ["sentiment", "score"])

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sentscore.text import encoder as encoder_module
+from sentscore.text.encoder import EncodedTexts, Encoder, head_and_tail
+from sentscore.text.normalize import as_text_array, normalize, split_chunks
+from sentscore.text.vocabulary import Vocabulary
+
+TOKENS = ("<unk>", "<pad>", "a", "great", "film", ".", "do", "n't", "!", "(", ")", "it", "'s")
+TEXTS = st.text(
+    st.one_of(st.characters(codec="utf-8"), st.sampled_from("aA .!?'()-/<>br\x96\u00a0\u2003\n")), max_size=60
+)
+
+
+@cache
+def reference_tokenizer() -> spacy.language.Language:
+    return spacy.blank("en")
+
+
+def reference_tokens(text: str, *, lowercase: bool = True) -> list[str]:
+    """spaCy on each chunk by itself."""
+    chunks = split_chunks(normalize(as_text_array([text]), lowercase=lowercase)).strings().to_pylist()
+    return [token.text for chunk in chunks for token in reference_tokenizer().tokenizer(chunk)]
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    return Encoder(Vocabulary(TOKENS, lowercase=True))
+
+
+def test_ids_of_a_text(encoder) -> None:
+    encoded = encoder.encode(["A GREAT film.", None, "  ", "Don't miss (it)!"])
+    assert [encoded[index].tolist() for index in range(4)] == [[2, 3, 4, 5], [], [], [6, 7, 0, 9, 11, 10, 8]]
+    assert encoded.ids.dtype == np.int32
+    assert encoded.offsets.tolist() == [0, 4, 4, 4, 11]
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS, max_size=6), st.booleans())
+def test_ids_are_those_of_spacy_on_each_chunk(texts, lowercase) -> None:
+    expected = [reference_tokens(text, lowercase=lowercase) for text in texts]
+    tokens = tuple(dict.fromkeys((*TOKENS, *(token for of_text in expected for token in of_text))))
+    encoded = Encoder(Vocabulary(tokens, lowercase=lowercase)).encode(texts)
+    assert [[tokens[index] for index in encoded[place]] for place in range(len(texts))] == expected
+
+
+def test_what_was_encoded_before_changes_nothing(encoder, monkeypatch) -> None:
+    texts = ["a great film .", "it's (great)!", "a film"]
+    first = encoder.encode(texts)
+    again = encoder.encode(texts[::-1])
+    assert [again[index].tolist() for index in (2, 1, 0)] == [first[index].tolist() for index in (0, 1, 2)]
+    monkeypatch.setattr(encoder_module, "_TABLE_BYTES", 0)  # forget everything after each window
+    forgetful = Encoder(encoder.vocabulary)
+    for _ in range(2):
+        assert forgetful.encode(texts).ids.tolist() == first.ids.tolist()
+    assert len(forgetful._table) == 1  # the empty chunk
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(TEXTS, max_size=4), max_size=4), st.sampled_from([0, 300_000, 1 << 26]))
+def test_ids_do_not_depend_on_history(calls, table_bytes) -> None:
+    vocabulary = Vocabulary(TOKENS, lowercase=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder_module, "_TABLE_BYTES", table_bytes)
+        encoder = Encoder(vocabulary)
+        for texts in calls:
+            fresh = Encoder(vocabulary).encode(texts)
+            encoded = encoder.encode(texts)
+            assert encoded.ids.tolist() == fresh.ids.tolist()
+            assert encoded.offsets.tolist() == fresh.offsets.tolist()
+
+
+def test_the_table_is_bounded(encoder, monkeypatch) -> None:
+    monkeypatch.setattr(encoder_module, "_TABLE_BYTES", 1 << 20)
+    held = []
+    for call in range(8):
+        encoder.encode([f"x{call}y{number} {'z' * 20}{call}{number}" for number in range(1_500)])
+        held.append(encoder._table.nbytes)
+    assert max(held) <= 1 << 20
+    assert sorted(held) != held  # it has started afresh at least once
+
+
+def test_windows_change_nothing(encoder, monkeypatch) -> None:
+    texts = ["a great film .", None, "it's (great)!", "", "a film"] * 3
+    whole = encoder.encode(texts)
+    monkeypatch.setattr(encoder_module, "_WINDOW_BYTES", 9)
+    cut = encoder.encode(texts)
+    assert cut.ids.tolist() == whole.ids.tolist()
+    assert cut.offsets.tolist() == whole.offsets.tolist()
+
+
+def test_no_texts_have_no_ids(encoder) -> None:
+    encoded = encoder.encode([])
+    assert len(encoded) == 0
+    assert encoded.ids.size == 0
+
+
+def test_a_long_text_keeps_its_head_and_tail() -> None:
+    encoder = Encoder(Vocabulary(TOKENS, lowercase=True), max_tokens=4)
+    encoded = encoder.encode(["a great film . it !", "a film", "a great film ."])
+    assert [encoded[index].tolist() for index in range(3)] == [[2, 3, 11, 8], [2, 4], [2, 3, 4, 5]]
+
+
+def test_head_and_tail_of_an_odd_limit_keeps_two_halves() -> None:
+    encoded = head_and_tail(EncodedTexts(np.arange(7, dtype=np.int32), np.array([0, 7])), 5)
+    assert encoded[0].tolist() == [0, 1, 5, 6]
+
+
+def test_take_gives_rows_in_the_order_asked_for() -> None:
+    encoded = EncodedTexts(np.arange(6, dtype=np.int32), np.array([0, 2, 2, 6]))
+    taken = encoded.take(np.array([2, 1, 0, 2]))
+    assert [taken[index].tolist() for index in range(4)] == [[2, 3, 4, 5], [], [0, 1], [2, 3, 4, 5]]

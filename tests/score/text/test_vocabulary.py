@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sentscore import ArtifactError
+from sentscore.text.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def vocabulary() -> Vocabulary:
+    return Vocabulary(("<unk>", "<pad>", "né", '"'), lowercase=True, spacy_version="3.8.1")
+
+
+def test_json_and_back(vocabulary) -> None:
+    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+
+
+def test_the_json_says_how_texts_become_tokens(vocabulary) -> None:
+    content = json.loads(vocabulary.to_json())
+    assert content["tokenizer"] == {
+        "name": 'spacy.blank("en")',
+        "spacy_version": "3.8.1",
+        "normalization": ["br_to_space", "c1_to_windows_1252", "nfc", "lowercase", "split_whitespace"],
+        "lowercase": True,
+    }
+    assert content["tokens"] == ["<unk>", "<pad>", "né", '"']
+    assert (content["unk_id"], content["pad_id"], content["format_version"]) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 2}, "format version 2, but this sentscore reads 1"),
+        ({"tokens": ["a", "a"]}, "not distinct"),
+        ({"tokens": None}, "not a vocabulary"),
+        ({"unk_id": 9}, "unk_id 9 and pad_id 1"),
+        ({"tokenizer": {"name": "bert", "spacy_version": "", "normalization": [], "lowercase": True}}, "bert"),
+        ({"tokenizer": {}}, "not a vocabulary"),
+    ],
+)
+def test_what_is_not_a_vocabulary_is_an_artifact_error(vocabulary, change, message) -> None:
+    content = json.dumps({**json.loads(vocabulary.to_json()), **change})
+    with pytest.raises(ArtifactError, match=message):
+        Vocabulary.from_json(content, file="here/vocab.json")
+
+
+def test_text_that_is_not_json_is_an_artifact_error() -> None:
+    with pytest.raises(ArtifactError, match=r"here/vocab\.json: not a vocabulary"):
+        Vocabulary.from_json("{", file="here/vocab.json")

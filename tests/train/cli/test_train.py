@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from operator import attrgetter
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sentscore import InputError, Scorer
+from sentscore_export.cli import app as export_app
+from sentscore_train.cli import app
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_reviews_become_an_artifact_that_scores(imdb, tmp_path, kind) -> None:
+    run_dir, out_dir = tmp_path / "run", tmp_path / "artifact"
+    arguments = ["--imdb", str(imdb), "--data-dir", str(tmp_path / "data"), "--run-dir", str(run_dir)]
+    arguments += ["--allow-partial", "--epochs", "1", "--precision", "fp32", "--device", "cpu", "--threads", "1"]
+    result = CliRunner().invoke(app, [kind, *arguments])
+    assert result.exit_code == 0, result.output
+    assert f"{kind}, preset default, on cpu, in {run_dir}" in result.stderr
+    assert result.stdout.startswith("epoch 1: train loss ")
+    assert (run_dir / "curves.svg").read_text().count("<svg") == 1
+    history = json.loads((run_dir / "history.json").read_text())
+    assert [entry["epoch"] for entry in history] == [1]
+
+    again = CliRunner().invoke(app, [kind, *arguments])
+    assert again.exit_code == 2
+    assert "holds a run already: carry it on with --resume" in again.stderr
+    resumed = CliRunner().invoke(app, [kind, *arguments, "--resume"])
+    assert resumed.exit_code == 0, resumed.output
+    assert resumed.stdout == result.stdout
+
+    exported = CliRunner().invoke(export_app, [str(run_dir), str(out_dir), "--parity-batches", "3"])
+    assert exported.exit_code == 0, exported.output
+    assert f"{out_dir}: {kind}," in exported.stdout
+    assert "over 3 batches" in exported.stdout
+    assert (out_dir / "plots" / "curves.svg").exists()
+    scores = Scorer.load(out_dir, device="cpu").score(["A great film.", ""])
+    assert 0 < scores[0] < 1
+    assert np.isnan(scores[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        ([], {"hidden_size": 128, "epochs": 4, "learning_rate": 2e-3}),
+        (["--hidden-size", "256"], {"hidden_size": 256, "epochs": 4}),
+        (["--teacher", "gru", "--teacher", "lstm"], {"teachers": ("gru", "lstm"), "epochs": 5, "learning_rate": 2e-3}),
+        (["--teacher", "gru", "--start", "runs/a"], {"teachers": ("gru",), "start": "runs/a", "epochs": 1}),
+        (["--teacher", "gru", "--epochs", "7", "--learning-rate", "0.01"], {"epochs": 7, "learning_rate": 0.01}),
+        (["--seed", "5"], {"seed": 5, "vectors.seed": 5, "documents.seed": 5}),
+    ],
+)
+def test_the_options_make_the_recipe(options, changed, tmp_path, monkeypatch) -> None:
+    seen = {}
+
+    def prepared(config, *_: object, **__: object) -> None:
+        seen["config"] = config
+        raise InputError("far enough")
+
+    monkeypatch.setattr("sentscore_train.training.prepare.prepare", prepared)
+    result = CliRunner().invoke(app, ["lstm", "--run-dir", str(tmp_path), *options])
+    assert result.exit_code == 3, result.output
+    for name, value in changed.items():
+        assert attrgetter(name)(seen["config"]) == value, name
+
+
+def test_a_source_that_is_missing_is_one_line_and_exit_code_3(tmp_path) -> None:
+    result = CliRunner().invoke(
+        app, ["lstm", "--imdb", str(tmp_path / "none"), "--data-dir", str(tmp_path), "--run-dir", str(tmp_path / "r")]
+    )
+    assert result.exit_code == 3
+    errors = [line for line in result.stderr.splitlines() if "error" in line]
+    assert len(errors) == 1
+    assert errors[0].endswith("not found: check the path, or leave it out to download the reviews")
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_export_without_a_checkpoint_is_one_line_and_exit_code_3(tmp_path) -> None:
+    result = CliRunner().invoke(export_app, [str(tmp_path), str(tmp_path / "out")])
+    assert result.exit_code == 3
+    assert "no best.json in it" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_device_that_is_not_known_is_one_line_and_exit_code_5(imdb, tmp_path) -> None:
+    for device in ("tpu", "cuda:9"):
+        result = CliRunner().invoke(app, ["lstm", "--imdb", str(imdb), "--device", device, "--data-dir", str(tmp_path)])
+        assert result.exit_code == 5, result.output
+        assert f"device {device}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "extra"), [(app, ["lstm"], "train"), (export_app, ["run", "out"], "export")]
+)
+def test_without_its_extra_a_program_says_what_to_install(program, arguments, extra, monkeypatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = CliRunner().invoke(program, arguments)
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"error: torch is not installed: pip install 'sentscore[{extra}]'\n")
+
+
+@pytest.mark.parametrize("program", [app, export_app])
+def test_the_version_is_told(program) -> None:
+    result = CliRunner().invoke(program, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("sentscore ")

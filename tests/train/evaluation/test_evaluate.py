@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sentscore import ArtifactError, InputError, Scorer, UsageError
+from sentscore.model.artifact import Artifact, load_artifact
+from sentscore.model.session import Session
+from sentscore.text.encoder import Encoder
+from sentscore_train.data.splits import movie_split
+from sentscore_train.evaluation.evaluate import (
+    LabelledReviews,
+    compare,
+    evaluate,
+    manifest_metrics,
+    read_split,
+    read_table,
+    read_test,
+    score_reviews,
+)
+from sentscore_train.progress import Progress
+
+TEXTS = ["a great film", "awful , boring", "i loved this story !", "too long", "a great film", "not good at all"]
+
+
+@pytest.fixture
+def reviews() -> LabelledReviews:
+    return LabelledReviews("six.parquet", pa.array(TEXTS), np.array([1, 0, 1, 0, 0, 1], np.int8))
+
+
+@pytest.fixture(scope="module")
+def scorer(tiny_artifact) -> Scorer:
+    return Scorer.load(tiny_artifact, device="cpu", precision="fp32")
+
+
+def with_manifest(folder: Path, copy: Path, **changed: object) -> Artifact:
+    """A copy of an artifact whose manifest has other fields."""
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, **changed}))
+    return load_artifact(copy)
+
+
+def test_the_scores_are_those_of_the_command_line(scorer, reviews) -> None:
+    reports: list[Progress] = []
+    found = score_reviews(scorer, reviews, reports.append)
+    assert found.probabilities.tolist() == scorer.score(TEXTS).tolist()
+    assert found.lengths.tolist() == [3, 3, 5, 2, 3, 4]
+    assert found.seconds > 0
+    assert reports[0] == Progress("scoring with lstm in fp32", 0, 6)
+    assert reports[-1] == Progress("scoring with lstm in fp32", 6, 6)
+
+
+def test_temperature_1_gives_the_loss_of_the_logits_in_the_graph(scorer, reviews) -> None:
+    artifact, encoded = scorer.artifact, Encoder(scorer.vocabulary).encode(TEXTS)
+    logits = np.array(
+        [
+            Session(artifact, device="cpu").run(ids[np.newaxis], np.array([len(ids)], np.int32))[0][0]
+            for ids in (encoded[row] for row in range(len(encoded)))
+        ],
+        np.float64,
+    )
+    signed = np.where(reviews.labels == 1, logits, -logits)
+    found = evaluate("mine", scorer, reviews)
+    assert found.metrics.calibrated.temperature == 1.25
+    assert found.metrics.uncalibrated.log_loss == pytest.approx(np.log1p(np.exp(-signed)).mean(), rel=1e-6)
+    assert found.metrics.calibrated.log_loss == pytest.approx(np.log1p(np.exp(-signed / 1.25)).mean(), rel=1e-6)
+
+
+def test_an_evaluation_says_what_was_measured_and_is_the_same_again(scorer, reviews) -> None:
+    found = evaluate("mine", scorer, reviews)
+    artifact = scorer.artifact
+    assert (found.model, found.precision, found.device, found.source) == ("mine", "fp32", "cpu", "six.parquet")
+    assert found.manifest_sha256 == artifact.manifest_sha256
+    assert found.size == len(artifact.graphs["fp32"]) + len(artifact.vocabulary.encode())
+    assert found.metrics.accuracy == ((scorer.score(TEXTS) >= 0.5) == reviews.labels).mean()
+    assert found.reviews_per_s == pytest.approx(6 / found.scored.seconds)
+    again = evaluate("mine", scorer, reviews).to_dict()
+    assert json.dumps(found.to_dict()) == json.dumps(again)
+
+
+def test_a_graph_that_rounds_the_weights_of_another_counts_both(make_run, tmp_path, reviews) -> None:
+    from sentscore_export.export import export
+    from sentscore_export.parity import ParityConfig
+
+    export(make_run("lstm"), tmp_path / "out", precisions=["fp16"], parity=ParityConfig(batches=2))
+    artifact = load_artifact(tmp_path / "out")
+    found = evaluate("mine", Scorer(artifact, device="cpu", precision="fp16"), reviews)
+    assert found.precision == "fp16"
+    assert found.size == len(artifact.graphs["fp16"]) + len(artifact.graphs["fp32"]) + len(artifact.vocabulary.encode())
+
+
+def test_a_manifest_gets_the_metrics_at_both_temperatures(scorer, reviews) -> None:
+    scores = scorer.score(TEXTS).astype(np.float64)
+    likelihood = np.where(reviews.labels == 1, scores, 1 - scores)
+    metrics = evaluate("mine", scorer, reviews).metrics
+    found = manifest_metrics(metrics)
+    assert (found["reviews"], found["accuracy"]) == (6, float((likelihood >= 0.5).mean()))
+    assert found["loss"] == pytest.approx(-np.log(likelihood).mean())
+    assert found["brier"] == pytest.approx(((1 - likelihood) ** 2).mean())
+    assert found["uncalibrated"]["loss"] == metrics.uncalibrated.log_loss != found["loss"]
+    assert found["accuracy_interval"] == [metrics.accuracy_interval.low, metrics.accuracy_interval.high]
+    assert set(found) == {"reviews", "accuracy", "accuracy_interval", "auc", "loss", "brier", "ece", "uncalibrated"}
+
+
+def test_two_models_are_compared_review_by_review(scorer, tiny_gru_artifact, reviews) -> None:
+    other = Scorer.load(tiny_gru_artifact, device="cpu", precision="fp32")
+    found = compare(evaluate("a", scorer, reviews), evaluate("b", other, reviews), reviews)
+    same = (scorer.score(TEXTS) >= 0.5) == (other.score(TEXTS) >= 0.5)
+    assert found.agreement.same_sentiment == pytest.approx(same.mean())
+    content = found.to_dict()
+    assert [each["model"] for each in content["models"]] == ["a", "b"]
+    assert all(each["reviews_per_s"] > 0 for each in content["models"])
+    assert content["published_test_accuracy"] == {"notebook's LSTM": 0.8677, "notebook's GRU": 0.8747}
+
+
+@pytest.mark.parametrize("text", [None, "", " \n "])
+def test_a_review_without_a_token_is_named(scorer, text) -> None:
+    reviews = LabelledReviews("some.parquet", pa.array(["good", text]), np.array([0, 1], np.int8))
+    with pytest.raises(InputError, match=r"^some\.parquet: row 2 has no text to score: leave such rows out"):
+        score_reviews(scorer, reviews)
+
+
+def test_one_label_alone_is_refused(scorer) -> None:
+    reviews = LabelledReviews("some.parquet", pa.array(["good", "bad"]), np.array([1, 1], np.int8))
+    with pytest.raises(InputError, match=r"^some\.parquet: every label is 1, and AUC and F1 need both"):
+        evaluate("mine", scorer, reviews)
+
+
+def test_a_manifest_without_a_temperature_is_refused(tiny_artifact, tmp_path, reviews) -> None:
+    artifact = with_manifest(tiny_artifact, tmp_path / "copy", calibration={})
+    with pytest.raises(ArtifactError, match=r"copy/manifest\.json: no calibration\.temperature"):
+        evaluate("mine", Scorer(artifact, device="cpu"), reviews)
+
+
+@pytest.mark.parametrize("labels", [[1, 0], [1.0, 0.0], [True, False]])
+def test_a_table_is_read(tmp_path, labels) -> None:
+    path = tmp_path / "reviews.parquet"
+    pq.write_table(pa.table({"id": [7, 8], "label": labels, "text": ["good", "bad"]}), path)
+    reviews = read_table(path)
+    assert reviews.texts.to_pylist() == ["good", "bad"]
+    assert reviews.labels.tolist() == [1, 0]
+    assert reviews.labels.dtype == np.int8
+    assert reviews.source == str(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"review": ["good"], "label": [1]}, "no column 'text'; it has 'review', 'label'"),
+        ({"text": [3], "label": [1]}, "column 'text' is int64, not text"),
+        ({"text": ["good"]}, "no single column 'label': name a table with one of 0"),
+        ({"text": ["good", "bad"], "label": [1, 4]}, "row 2 has the label 4: label negative reviews 0"),
+        ({"text": ["good", "bad"], "label": [None, 0]}, "row 1 has the label None"),
+        ({"text": ["good"], "label": ["pos"]}, "row 1 has the label 'pos'"),
+        ({"text": pa.array([], pa.string()), "label": pa.array([], pa.int8())}, "has no rows"),
+    ],
+)
+def test_an_unusable_table_is_one_line_with_file_and_remedy(tmp_path, columns, message) -> None:
+    path = tmp_path / "reviews.parquet"
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(InputError) as error:
+        read_table(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_missing_or_no_table_is_an_input_error(tmp_path) -> None:
+    (tmp_path / "text.parquet").write_text("no Parquet")
+    for name in ("none.parquet", "text.parquet"):
+        with pytest.raises(InputError, match=rf"{name}: no table \(.*\): name a Parquet file"):
+            read_table(tmp_path / name)
+
+
+def test_test_reviews_are_a_table_or_imdbs(imdb, tmp_path) -> None:
+    pq.write_table(pa.table({"text": ["good"], "label": [1]}), tmp_path / "test.parquet")
+    assert read_test(tmp_path / "test.parquet").texts.to_pylist() == ["good"]
+    found = read_test(imdb, allow_partial=True)
+    assert found.source == "IMDB test"
+    assert len(found) == 40
+    with pytest.raises(InputError, match=r"none\.tar\.gz: not found"):
+        read_test(tmp_path / "none.tar.gz")
+
+
+def test_the_test_reviews_need_no_manifest(imdb, tmp_path) -> None:
+    reviews = read_split("test", [], imdb, data_dir=tmp_path, allow_partial=True)
+    assert reviews.source == "IMDB test"
+    assert reviews.labels.tolist() == [0] * 20 + [1] * 20
+    assert reviews.texts[39].as_py() == "A great, wonderful film number 19."
+
+
+def test_the_movie_split_is_drawn_again_from_the_recipe(imdb, tmp_path, tiny_artifact) -> None:
+    artifact = load_artifact(tiny_artifact)
+    movies = [f"tttrain{kind}{number}" for kind in ("neg", "pos") for number in range(20)]
+    labels = np.repeat(np.array([0, 1], np.int8), 20)
+    train, validation = movie_split(movies, labels, share=0.25, seed=0)
+    for split, rows in (("train", train), ("validation", validation)):
+        reviews = read_split(split, [artifact], imdb, data_dir=tmp_path, allow_partial=True)
+        assert reviews.source == f"IMDB {split}"
+        assert reviews.labels.tolist() == labels[rows].tolist()
+        numbers = [int(text.split()[-1].rstrip(".")) for text in reviews.texts.to_pylist()]
+        assert numbers == (rows % 20).tolist()
+
+
+def test_a_manifest_without_a_seed_is_refused_but_for_the_test_reviews(imdb, tmp_path, tiny_artifact) -> None:
+    artifact = with_manifest(tiny_artifact, tmp_path / "copy", recipe={"preset": "default", "validation_share": 0.1})
+    with pytest.raises(
+        ArtifactError, match=r"copy/manifest\.json: no recipe\.seed, so its movie split cannot"
+    ) as error:
+        read_split("validation", [artifact], imdb, data_dir=tmp_path, allow_partial=True)
+    assert "use --split test" in str(error.value)
+    assert len(read_split("test", [artifact], imdb, data_dir=tmp_path, allow_partial=True)) == 40
+
+
+def test_models_of_different_splits_have_no_validation_reviews_in_common(
+    imdb, tmp_path, tiny_artifact, tiny_gru_artifact
+) -> None:
+    artifacts = [load_artifact(folder) for folder in (tiny_artifact, tiny_gru_artifact)]
+    with pytest.raises(UsageError, match=r"--split validation: .*seed 0, share 0\.25; .*seed 3, .*use --split test"):
+        read_split("validation", artifacts, imdb, data_dir=tmp_path, allow_partial=True)
+
+
+def test_reviews_that_a_model_was_not_trained_on_are_refused(imdb, tmp_path, tiny_artifact) -> None:
+    data = {"name": "IMDB", "train": 22_500, "validation": 2_500}
+    artifact = with_manifest(tiny_artifact, tmp_path / "copy", data=data)
+    with pytest.raises(InputError, match=r"aclImdb: 30 train reviews, .*copy/manifest\.json says 22,500: name the"):
+        read_split("validation", [artifact], imdb, data_dir=tmp_path, allow_partial=True)

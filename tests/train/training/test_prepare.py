@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sentscore.text.encoder import Encoder
+from sentscore_train.data.word_vectors import SkipGramConfig
+from sentscore_train.progress import Progress
+from sentscore_train.teachers.document_vectors import DocVectorConfig
+from sentscore_train.training import prepare as module
+from sentscore_train.training.config import TrainConfig
+from sentscore_train.training.prepare import prepare
+
+CONFIG = TrainConfig(vocabulary_size=30, validation_share=0.25, vectors=SkipGramConfig(dim=5, epochs=1))
+
+
+def reviews(kind: str, label: int, count: int, word: str) -> list[tuple[str, str, int]]:
+    return [(f"{kind}/{number}_5", f"A {word} film, number {number}!", label) for number in range(count)]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """Sixteen reviews to learn from, two by two of one movie, four without a label."""
+    folder = Path(tmp_path_factory.mktemp("imdb"))
+    train = [*reviews("neg", 0, 8, "bad"), *reviews("pos", 1, 8, "good")]
+    splits = {"train": train, "test": [*train[:1], *train[-1:]], "unsup": reviews("unsup", -1, 4, "new")}
+    for split, rows in splits.items():
+        columns = dict(zip(("id", "text", "label"), map(list, zip(*rows, strict=True)), strict=True))
+        pq.write_table(
+            pa.table({**columns, "label": pa.array(columns["label"], pa.int8())}), folder / f"imdb-{split}.parquet"
+        )
+    movies = [
+        (split, name, f"tt{split}{name.split('/')[0]}{int(name.split('/')[1][0]) // 2}")
+        for split, rows in splits.items()
+        for name, _, _ in rows
+    ]
+    columns = dict(zip(("split", "id", "movie"), map(list, zip(*movies, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), folder / "imdb-movies.parquet")
+    return folder
+
+
+def test_it_makes_what_a_model_is_trained_on(source, tmp_path) -> None:
+    data = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    assert len(data.train) == 12
+    assert len(data.validation) == 4
+    assert data.validation.labels.tolist() == [0, 0, 1, 1]
+    assert data.vocabulary.tokens[:5] == ("<unk>", "<pad>", "!", ",", "a")
+    assert "new" in data.vocabulary.tokens  # the unlabelled reviews count too
+    assert data.vectors.shape == (len(data.vocabulary), 5)
+    assert (data.facts["train"], data.facts["validation"], data.facts["unlabelled"]) == (12, 4, 4)
+    whole = [*(data.train.encoded[row].tolist() for row in range(12))]
+    whole += [data.validation.encoded[row].tolist() for row in range(4)]
+    expected = Encoder(data.vocabulary).encode(["A bad film, number 0!", "A good film, number 7!"])
+    assert expected[0].tolist() in whole
+    assert expected[1].tolist() in whole
+
+
+def test_what_was_made_is_not_made_again(source, tmp_path, monkeypatch) -> None:
+    first = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    assert len(list((tmp_path / "prepared").iterdir())) == 3
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("made again")
+
+    for name in ("_vocabulary_arrays", "_encode", "skip_gram"):
+        monkeypatch.setattr(module, name, never)
+    again = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    assert np.array_equal(again.vectors, first.vectors)
+    assert again.train.encoded.ids.tolist() == first.train.encoded.ids.tolist()
+    with pytest.raises(AssertionError, match="made again"):
+        prepare(replace(CONFIG, vocabulary_size=29), source, tmp_path, allow_partial=True)
+
+
+def test_a_damaged_result_is_made_again(source, tmp_path) -> None:
+    first = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    for path in (tmp_path / "prepared").iterdir():
+        path.write_bytes(path.read_bytes()[:20])
+    again = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    assert np.array_equal(again.vectors, first.vectors)
+
+
+def test_every_step_reports_how_far_it_is(source, tmp_path) -> None:
+    reports: list[Progress] = []
+    prepare(CONFIG, source, tmp_path, allow_partial=True, report=reports.append)
+    phases = [report.phase for report in reports]
+    assert phases[:2] == ["reading the reviews", "building the vocabulary"]
+    assert Progress("encoding the reviews", 20, 20) in reports
+
+
+def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
+    source, tmp_path, tiny_artifact, monkeypatch
+) -> None:
+    config = replace(CONFIG, teachers=(str(tiny_artifact),), documents=DocVectorConfig(dim=4, least=2, epochs=2))
+    data = prepare(config, source, tmp_path, allow_partial=True)
+    plain = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    assert len(data.train) == len(plain.train) + 4
+    assert data.train.labels.dtype == np.float32
+    assert data.train.labels[:12].tolist() == plain.train.labels.tolist()
+    assert np.array_equal(data.train.encoded.ids[: len(plain.train.encoded.ids)], plain.train.encoded.ids)
+    assert len(set(data.train.labels[12:].tolist()) - {0.0, 1.0}) > 0
+    assert data.validation.labels.tolist() == plain.validation.labels.tolist()
+
+    assert list(data.facts["teacher_validation_accuracy"]) == ["nb-svm", "document vectors", str(tiny_artifact), "all"]
+    assert "teacher_validation_accuracy" not in plain.facts
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("made twice")
+
+    for name in ("NbSvm", "document_vectors", "model_opinion"):
+        monkeypatch.setattr(module, name, fail)
+    again = prepare(config, source, tmp_path, allow_partial=True)
+    assert np.array_equal(again.train.labels, data.train.labels)
+    with pytest.raises(AssertionError, match="made twice"):
+        prepare(replace(config, documents=replace(config.documents, epochs=1)), source, tmp_path, allow_partial=True)

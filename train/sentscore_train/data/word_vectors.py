@@ -1,0 +1,91 @@
+"""Word vectors of the domain: skip-gram with negative sampling on the reviews themselves (gensim)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sentscore.text.encoder import EncodedTexts
+from sentscore.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class SkipGramConfig:
+    """Skip-gram (Mikolov et al. 2013) as used for the shipped models.
+
+    Attributes:
+        dim: numbers in a vector; 100 keeps a model under 20 MB.
+        window: words to each side, gensim's default.
+        negative: noise words for each word, gensim's default.
+        epochs: passes over the corpus, gensim's default.
+        sample: threshold above which frequent words are passed over at random, gensim's default.
+        learning_rate: at the start; falls to near 0 along a line.
+        seed: of the start vectors and all draws.
+        workers: threads; more than 1 is faster, and its result differs from run to run.
+    """
+
+    dim: int = 100
+    window: int = 5
+    negative: int = 5
+    epochs: int = 5
+    sample: float = 1e-3
+    learning_rate: float = 0.025
+    seed: int = 1234
+    workers: int = 1
+
+
+def skip_gram(
+    encoded: EncodedTexts,
+    vocabulary: Vocabulary,
+    config: SkipGramConfig,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Vectors of every token, float32 [V, dim]; the pad row and rows of tokens that never occur are zeros.
+
+    Args:
+        encoded: the corpus.
+        vocabulary: of the ids in `encoded`.
+        config: the numbers of the method.
+        progress: called with (texts read, texts in all passes).
+    """
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # gensim's own, about its imports
+        from gensim.models import Word2Vec
+
+    words = [str(index) for index in range(len(vocabulary))]
+    total = len(encoded) * (config.epochs + 1)  # one pass more, in which gensim counts the words
+    done = 0
+
+    class Corpus:
+        def __iter__(self) -> Iterator[list[str]]:
+            nonlocal done
+            for index in range(len(encoded)):
+                done += 1
+                if progress is not None and done % 1000 == 0:
+                    progress(done, total)
+                yield [words[token] for token in encoded[index].tolist()]
+
+    model = Word2Vec(
+        sentences=Corpus(),
+        vector_size=config.dim,
+        window=config.window,
+        negative=config.negative,
+        epochs=config.epochs,
+        sample=config.sample,
+        alpha=config.learning_rate,
+        seed=config.seed,
+        workers=config.workers,
+        min_count=1,
+        sg=1,
+    )
+    vectors = np.zeros((len(vocabulary), config.dim), np.float32)
+    for index, word in enumerate(words):
+        if index != vocabulary.pad_id and word in model.wv:
+            vectors[index] = model.wv[word]
+    return vectors

@@ -1,0 +1,1 @@
+"""What a model gets right, and how sure it is."""

@@ -1,0 +1,1 @@
+"""The preset notebook: the tutorial's training, to the letter."""

@@ -1,0 +1,1 @@
+"""Models whose opinions of unlabelled reviews others learn from."""

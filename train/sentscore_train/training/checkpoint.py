@@ -1,0 +1,208 @@
+"""Writes and reads checkpoints: tensors in safetensors, everything else in JSON, never half of either.
+
+A run folder holds
+
+    best.safetensors, best.json     the weights of the best epoch: what the exporter reads
+    resume.json, resume-N.safetensors   the state after step N: what `--resume` reads
+    validation.safetensors          the validation reviews as token ids, and their labels
+    vocab.json, history.json        the vocabulary and the curves
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sentscore.errors import InputError, UsageError
+from sentscore.text.encoder import EncodedTexts
+from sentscore_train.data.batches import LabelledTexts
+
+FORMAT_VERSION: Final = 1
+VALIDATION: Final = "validation.safetensors"
+
+
+def write_text(path: Path, content: str) -> None:
+    """Replaces a file with new content in one step."""
+    _replace(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
+    """Replaces a JSON file in one step."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Replaces a safetensors file in one step."""
+    from safetensors.torch import save
+
+    _replace(path, save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: not a readable checkpoint ({error}): train again or restore it") from error
+    return tensors
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A checkpoint's JSON file.
+
+    Raises:
+        InputError: missing, not JSON, or of another format version.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = content["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a readable checkpoint ({error!r}): train again or restore it") from error
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path}: format version {version}, {FORMAT_VERSION} is read here: train again")
+    return content
+
+
+def write_resume(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Writes the state after a step; an older one is removed only when this one is whole."""
+    file = f"resume-{step:08d}.safetensors"
+    write_tensors(folder / file, tensors)
+    write_json(folder / "resume.json", {"format_version": FORMAT_VERSION, "tensors": file, "step": step, **state})
+    for old in folder.glob("resume-*.safetensors"):
+        if old.name != file:
+            old.unlink()
+
+
+def read_resume(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """What `write_resume` wrote last, or None where a run has not come to its first checkpoint."""
+    state = read_resume_state(folder)
+    return None if state is None else (state, read_tensors(folder / state["tensors"]))
+
+
+def read_resume_state(folder: Path) -> dict[str, Any] | None:
+    """What `read_resume` gives, without the tensors."""
+    path = folder / "resume.json"
+    return read_json(path) if path.exists() else None
+
+
+def require_same_recipe(
+    run_dir: Path, stored: Mapping[str, Any], recipe: Mapping[str, Any], *, resume: bool, may_differ: Set[str]
+) -> None:
+    """Checks that a run may carry on from the checkpoint found in its folder.
+
+    Args:
+        run_dir: the run's folder.
+        stored: the recipe of the checkpoint.
+        recipe: the settings asked for.
+        resume: whether carrying on is asked for.
+        may_differ: settings that change nothing of the result.
+
+    Raises:
+        UsageError: `resume` is not given, or the checkpoint was made by other settings.
+    """
+    if not resume:
+        raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
+    # JSON has lists where the recipe has tuples.
+    wanted = {name: list(value) if isinstance(value, tuple) else value for name, value in recipe.items()}
+    changed = [name for name, value in wanted.items() if stored.get(name) != value and name not in may_differ]
+    if changed:
+        before = ", ".join(str(stored.get(name)) for name in changed)
+        raise UsageError(
+            f"{run_dir}: was trained with another {', '.join(changed)} ({before}): "
+            "use the same settings or another folder"
+        )
+
+
+class NamedWeights(nn.Module):
+    """A module whose weights have names of their own in a checkpoint, whatever its attributes are called."""
+
+    @staticmethod
+    def checkpoint_name(name: str) -> str:
+        """The checkpoint's name for a name in `state_dict`."""
+        return name
+
+
+def to_tensors(model: NamedWeights) -> dict[str, Tensor]:
+    """The weights under the checkpoint's names, for example `layers.0.backward.weight_hh`."""
+    return {model.checkpoint_name(name): tensor for name, tensor in model.state_dict().items()}
+
+
+def load_tensors(model: NamedWeights, tensors: Mapping[str, Tensor]) -> None:
+    """Puts weights with the checkpoint's names into the model.
+
+    Raises:
+        RuntimeError: a name is missing or unknown, or a shape differs (torch's message names them).
+    """
+    names = {model.checkpoint_name(name): name for name in model.state_dict()}
+    model.load_state_dict({names.get(name, name): tensor for name, tensor in tensors.items()})
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's tensors, each under the number of its parameter and its own name."""
+    states: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": value for index, values in states.items() for name, value in values.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Puts what `optimizer_tensors` gave into an optimizer of the same parameters; its settings stay."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".")
+        states.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, each name behind `prefix` and a dot."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `prefixed` was given, out of several such groups."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def write_validation(folder: Path, texts: LabelledTexts) -> None:
+    """Keeps the encoded validation reviews beside the checkpoint: what the exporter compares graphs on."""
+    tensors = {
+        "ids": torch.from_numpy(texts.encoded.ids),
+        "offsets": torch.from_numpy(texts.encoded.offsets),
+        "labels": torch.from_numpy(texts.labels),
+    }
+    write_tensors(folder / VALIDATION, tensors)
+
+
+def read_validation(folder: Path) -> LabelledTexts:
+    """What `write_validation` wrote; no texts where it was not called.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if not (folder / VALIDATION).exists():
+        return LabelledTexts(EncodedTexts(np.zeros(0, np.int32), np.zeros(1, np.int64)), np.zeros(0, np.int8))
+    tensors = {name: tensor.numpy() for name, tensor in read_tensors(folder / VALIDATION).items()}
+    return LabelledTexts(EncodedTexts(tensors["ids"], tensors["offsets"]), tensors["labels"])
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,369 @@
+"""Trains the `default` preset: the run folder it leaves holds the best epoch's weights and the curves.
+
+    sentscore-train lstm --preset default --imdb aclImdb_v1.tar.gz --run-dir runs/lstm
+
+A run can be killed at any time and carried on with `--resume` to the same weights: the order of the batches
+follows from the seed and the epoch, and every draw of a step from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from sentscore.errors import DeviceError, UsageError
+from sentscore.model.batching import batches_by_length
+from sentscore.text.encoder import head_and_tail
+from sentscore.text.vocabulary import Vocabulary
+from sentscore_train.data.batches import LabelledTexts, training_order
+from sentscore_train.data.extracts import sentence_ends, with_extracts
+from sentscore_train.evaluation.calibration import fit_temperature, log_loss
+from sentscore_train.models.classifier import Architecture, SentimentClassifier
+from sentscore_train.progress import Progress, Report, silent
+from sentscore_train.training import checkpoint
+from sentscore_train.training.checkpoint import load_tensors, to_tensors
+from sentscore_train.training.config import Kind, Precision, TrainConfig
+
+_EVALUATION_TOKENS = 32_768  # a batch of validation, padding included; about 300 MB of activations
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model is trained on.
+
+    Attributes:
+        vocabulary: of the ids.
+        train: encoded reviews to learn from.
+        validation: encoded reviews of other movies, to choose the epoch and the temperature by.
+        vectors: float32 [V, E], where the embedding starts.
+        facts: sizes, split and source, for the model card.
+    """
+
+    vocabulary: Vocabulary
+    train: LabelledTexts
+    validation: LabelledTexts
+    vectors: npt.NDArray[np.float32]
+    facts: dict[str, Any]
+
+
+@dataclass
+class _State:
+    """Where a run stands; everything but the tensors of a checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+    best_accuracy: float = -1.0
+    best_epoch: int = -1
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def train(
+    kind: Kind,
+    config: TrainConfig,
+    data: TrainingData,
+    run_dir: Path,
+    *,
+    device: torch.device,
+    resume: bool = False,
+    report: Report = silent,
+) -> list[dict[str, float]]:
+    """Trains until the last epoch or until `patience` epochs brought nothing; returns the history.
+
+    Each entry of the history holds `epoch`, `train_loss`, `train_accuracy`, `validation_loss`,
+    `validation_accuracy`, `temperature` and `seconds`; losses in nats, accuracies as shares.
+
+    Raises:
+        UsageError: the run folder holds another run and `resume` is not given, or was made by other settings; or the
+            run to start from is of another architecture or vocabulary.
+        InputError: a checkpoint cannot be read.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    model = _new_model(kind, config, data).to(device)
+    averaged = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    recipe = {"kind": kind, **asdict(config), "precision": precision_of_run(run_dir, config.precision, device)}
+    if config.start:
+        recipe["start_recipe"] = checkpoint.read_json(Path(config.start) / "best.json")["recipe"]
+    state = _restore(run_dir, resume, recipe, model, averaged, optimizer)
+    checkpoint.write_text(run_dir / "vocab.json", data.vocabulary.to_json())
+    checkpoint.write_validation(run_dir, data.validation)
+
+    ends = sentence_ends(data.vocabulary)
+    steps_an_epoch = len(_order(_texts(data.train, ends, config, 0).encoded.lengths, config, 0))
+    loss_function = nn.BCEWithLogitsLoss()
+    pad_id = data.vocabulary.pad_id
+
+    while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
+        model.train()
+        saved = started = time.monotonic()
+        before = state.seconds
+        texts = _texts(data.train, ends, config, state.epoch)
+        for rows in _order(texts.encoded.lengths, config, state.epoch)[state.batch :]:
+            torch.manual_seed(config.seed * 1_000_003 + state.step)
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * one_cycle(
+                    state.step / (steps_an_epoch * config.epochs), config.warm_up
+                )
+            batch = texts.batch(rows, pad_id).to(device)
+            with autocast(device, recipe["precision"]):
+                logits = model(batch.token_ids, batch.lengths)
+            loss = loss_function(logits.float(), batch.labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            optimizer.step()
+            update_average(averaged, model, config.average, state.step)
+
+            state.step += 1
+            state.batch += 1
+            state.loss_sum += loss.item() * len(rows)
+            state.correct += int(((logits > 0) == (batch.labels > 0.5)).sum())
+            state.seen += len(rows)
+            now = time.monotonic()
+            state.seconds = before + now - started
+            if now - saved > config.checkpoint_every_s:
+                _save(run_dir, recipe, state, model, averaged, optimizer)
+                saved = now
+            report(
+                Progress(
+                    f"epoch {state.epoch + 1}/{config.epochs}",
+                    state.seen,
+                    len(texts),
+                    state.loss_sum / state.seen,
+                    state.correct / state.seen,
+                )
+            )
+        _finish_epoch(run_dir, recipe, state, averaged, data, device, report)
+        _save(run_dir, recipe, state, model, averaged, optimizer)
+    return state.history
+
+
+def _new_model(kind: Kind, config: TrainConfig, data: TrainingData) -> SentimentClassifier:
+    """A model with random weights on top of the word vectors, or with the best weights of the run to start from."""
+    vocab_size, embedding_dim = data.vectors.shape
+    architecture = Architecture(kind, vocab_size, embedding_dim, config.hidden_size, config.num_layers, config.pooling)
+    model = SentimentClassifier(architecture, config.dropout, unk_id=data.vocabulary.unk_id)
+    if not config.start:
+        with torch.no_grad():
+            model.embedding.weight.copy_(torch.from_numpy(data.vectors))
+        return model
+    run_dir = Path(config.start)
+    content = checkpoint.read_json(run_dir / "best.json")
+    if Architecture.from_dict(content["architecture"]) != architecture:
+        raise UsageError(f"{run_dir}: holds a {content['architecture']}: start from a model of the same architecture")
+    if Vocabulary.from_json((run_dir / "vocab.json").read_text(encoding="utf-8")).tokens != data.vocabulary.tokens:
+        raise UsageError(f"{run_dir}: has another vocabulary: start from a run on the same reviews")
+    load_tensors(model, checkpoint.read_tensors(run_dir / "best.safetensors"))
+    return model
+
+
+def _finish_epoch(
+    run_dir: Path,
+    recipe: dict[str, Any],
+    state: _State,
+    model: SentimentClassifier,
+    data: TrainingData,
+    device: torch.device,
+    report: Report,
+) -> None:
+    """Validates, keeps the weights if they are the best so far, and moves the state to the next epoch."""
+    logits = predict(
+        model,
+        data.validation,
+        data.vocabulary.pad_id,
+        device=device,
+        precision=recipe["precision"],
+        report=report,
+    )
+    labels = data.validation.labels.astype(np.int8)
+    accuracy = float(((logits > 0) == (labels == 1)).mean())
+    metrics = {"accuracy": accuracy, "loss": log_loss(logits, labels)}
+    temperature = fit_temperature(logits, labels)
+    state.history.append(
+        {
+            "epoch": state.epoch + 1,
+            "train_loss": state.loss_sum / state.seen,
+            "train_accuracy": state.correct / state.seen,
+            "validation_loss": metrics["loss"],
+            "validation_accuracy": accuracy,
+            "temperature": temperature,
+            "seconds": round(state.seconds, 1),
+        }
+    )
+    if accuracy > state.best_accuracy:
+        state.best_accuracy, state.best_epoch = accuracy, state.epoch
+    if accuracy == state.best_accuracy:  # of equals the later one is kept: its steps were smaller
+        checkpoint.write_tensors(run_dir / "best.safetensors", to_tensors(model))
+        content = {
+            "format_version": checkpoint.FORMAT_VERSION,
+            "architecture": asdict(model.architecture),
+            "preset": "default",
+            "recipe": {**recipe, "best_epoch": state.epoch + 1},
+            "metrics": {"validation": metrics},
+            "data": data.facts,
+            "temperature": temperature,
+        }
+        checkpoint.write_json(run_dir / "best.json", content)
+    checkpoint.write_json(run_dir / "history.json", state.history)
+    state.epoch += 1
+    state.batch, state.seen, state.correct, state.loss_sum, state.seconds = 0, 0, 0, 0.0, 0.0
+
+
+def predict(
+    model: SentimentClassifier,
+    texts: LabelledTexts,
+    pad_id: int,
+    *,
+    device: torch.device,
+    precision: Precision = "fp32",
+    report: Report = silent,
+) -> npt.NDArray[np.float32]:
+    """Logits of every text, float32 [n]; 0 where a text has no tokens."""
+    logits = np.zeros(len(texts), np.float32)
+    model.eval()
+    done = 0
+    with torch.inference_mode(), autocast(device, precision):
+        for rows in batches_by_length(texts.encoded.lengths, batch_tokens=_EVALUATION_TOKENS):
+            batch = texts.batch(rows, pad_id).to(device)
+            logits[rows] = model(batch.token_ids, batch.lengths).float().cpu().numpy()
+            done += len(rows)
+            report(Progress("validation", done, len(texts)))
+    return logits
+
+
+def update_average(averaged: SentimentClassifier, model: SentimentClassifier, keep: float, step: int) -> None:
+    """Moves the average of the weights towards those after a step; the first steps weigh more, since all are new."""
+    share = 1.0 - min(keep, (1.0 + step) / (10.0 + step))
+    with torch.no_grad():
+        for average, weights in zip(averaged.parameters(), model.parameters(), strict=True):
+            average.lerp_(weights, share)
+
+
+def one_cycle(share: float, warm_up: float) -> float:
+    """The one-cycle schedule's factor at a share of all steps: cosine from 1/25 up to 1, then down to near 0."""
+    if share < warm_up:
+        return 1.0 / 25.0 + (1.0 - 1.0 / 25.0) * (1.0 - math.cos(math.pi * share / warm_up)) / 2.0
+    return (1.0 + math.cos(math.pi * (share - warm_up) / (1.0 - warm_up))) / 2.0
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """CUDA if there is one, else the CPU; or the device asked for by name.
+
+    Raises:
+        DeviceError: torch does not know the device or cannot use it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # builds without CUDA raise the latter
+        reason = str(error).splitlines()[0]
+        raise DeviceError(f"device {name} cannot be used ({reason}): use --device cpu") from error
+    return device
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
+    """`bf16` or `fp32`: what `auto` means on a device."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    supported = torch.cpu._is_avx512_bf16_supported()  # no public name for it yet
+    return "bf16" if supported and _product_seconds(torch.bfloat16) < _product_seconds(torch.float32) else "fp32"
+
+
+def _product_seconds(dtype: torch.dtype) -> float:
+    """What a product of a recurrent layer takes: some processors that have bf16 are slower in it than in float32."""
+    states, weights = torch.ones(1024, 256, dtype=dtype), torch.ones(256, 1024, dtype=dtype)
+    seconds = []
+    for _ in range(10):
+        started = time.perf_counter()
+        torch.mm(states, weights)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def precision_of_run(run_dir: Path, precision: Precision, device: torch.device) -> Precision:
+    """`bf16` or `fp32`; a run that is carried on keeps what `auto` meant when it began."""
+    found = checkpoint.read_resume_state(run_dir) if precision == "auto" else None
+    if found is not None:
+        begun: Precision = found["recipe"]["precision"]
+        return begun
+    return resolve_precision(precision, device)
+
+
+@contextmanager
+def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
+    """bf16 autocast where the precision asks for it."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+def _texts(train: LabelledTexts, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:
+    """What an epoch learns from: whole reviews, long ones without a middle, and extracts."""
+    random = np.random.default_rng((config.seed, epoch, 1))  # `_order` draws from the seed and the epoch alone
+    encoded, rows = with_extracts(train.encoded, ends, config.extracts, random)
+    return LabelledTexts(head_and_tail(encoded, config.max_tokens), train.labels[rows])
+
+
+def _order(lengths: npt.NDArray[np.int64], config: TrainConfig, epoch: int) -> list[npt.NDArray[np.int64]]:
+    return training_order(
+        lengths,
+        batch_size=config.batch_size,
+        bucket_batches=config.bucket_batches,
+        seed=config.seed,
+        epoch=epoch,
+    )
+
+
+def _save(
+    run_dir: Path,
+    recipe: dict[str, Any],
+    state: _State,
+    model: SentimentClassifier,
+    averaged: SentimentClassifier,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    tensors = checkpoint.prefixed("model", to_tensors(model))
+    tensors |= checkpoint.prefixed("averaged", to_tensors(averaged))
+    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(optimizer))
+    checkpoint.write_resume(run_dir, state.step, {"recipe": recipe, "state": asdict(state)}, tensors)
+
+
+def _restore(
+    run_dir: Path,
+    resume: bool,
+    recipe: dict[str, Any],
+    model: SentimentClassifier,
+    averaged: SentimentClassifier,
+    optimizer: torch.optim.Optimizer,
+) -> _State:
+    found = checkpoint.read_resume(run_dir)
+    if found is None:
+        return _State()
+    content, tensors = found
+    checkpoint.require_same_recipe(run_dir, content["recipe"], recipe, resume=resume, may_differ={"checkpoint_every_s"})
+    load_tensors(model, checkpoint.under("model", tensors))
+    load_tensors(averaged, checkpoint.under("averaged", tensors))
+    checkpoint.load_optimizer(optimizer, checkpoint.under("optimizer", tensors))
+    return _State(**content["state"])
