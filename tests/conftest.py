@@ -78,8 +78,8 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     from sentscore.text.vocabulary import Vocabulary
     from sentscore_train.data.batches import LabelledTexts
     from sentscore_train.models.classifier import Architecture, SentimentClassifier
+    from sentscore_train.models.weights import to_tensors
     from sentscore_train.training import checkpoint
-    from sentscore_train.training.checkpoint import to_tensors
 
     def make(kind: str = "lstm", *, seed: int = 0, lowercase: bool = True, **sizes: object) -> Path:
         folder = tmp_path_factory.mktemp(f"run-{kind}")

@@ -29,8 +29,8 @@ from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.evaluation.evaluate import LabelledReviews, evaluate, manifest_metrics
 from sentscore_train.evaluation.metrics import measure
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
+from sentscore_train.models.weights import load_tensors
 from sentscore_train.training import checkpoint
-from sentscore_train.training.checkpoint import load_tensors
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

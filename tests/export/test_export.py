@@ -70,9 +70,9 @@ def test_the_same_checkpoint_gives_the_same_bytes(make_run, tmp_path) -> None:
 
 
 def test_a_wrong_graph_is_refused_and_nothing_is_written(make_run, tmp_path, monkeypatch) -> None:
-    from sentscore_export.graphs import build as graph
+    from sentscore_train.models import weights
 
-    monkeypatch.setattr(graph, "_GATES", {"lstm": (0, 1, 2, 3), "gru": (0, 1, 2)})
+    monkeypatch.setattr(weights, "_GATES", {"lstm": (0, 1, 2, 3), "gru": (0, 1, 2)})
     with pytest.raises(ParityError, match=r"off torch's, 1e-05 is allowed: nothing was written") as error:
         export(make_run("lstm"), tmp_path / "out", parity=SMALL)
     assert error.value.exit_code == 4

@@ -14,13 +14,10 @@ from sentscore.model.artifact import Precision
 from sentscore_export.graphs import int8_gru, int8_lstm
 from sentscore_export.graphs.nodes import GraphBuilder
 from sentscore_train.models.classifier import MASKED, Architecture
+from sentscore_train.models.weights import to_onnx_gates
 
 OPSET: Final = 20  # LSTM and GRU are those of opset 14; every ONNX Runtime since 1.17 runs it
 IR_VERSION: Final = 9  # the intermediate representation of the same time
-
-# The blocks of rows in torch's weights, in the order in which ONNX wants them:
-# torch LSTM i f g o -> ONNX i o f c (g is c); torch GRU r z n -> ONNX z r h (n is h).
-_GATES: Final = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 
 Array = npt.NDArray[np.float32]
 
@@ -100,7 +97,7 @@ def _weights(architecture: Architecture, tensors: Mapping[str, Array], layer: in
         directions = []
         for direction in ("forward", "backward"):
             parts = [tensors[f"layers.{layer}.{direction}.{name}"] for name in names]
-            directions.append(np.concatenate([_reorder(part, architecture.name) for part in parts]))
+            directions.append(np.concatenate([to_onnx_gates(part, architecture.name) for part in parts]))
         return np.stack(directions)
 
     return {"W": stacked(["weight_ih"]), "R": stacked(["weight_hh"]), "B": stacked(["bias_ih", "bias_hh"])}
@@ -123,13 +120,6 @@ def _recurrent(
         by_text = graph.node("Transpose", [outputs[0]], f"by_text_{layer}", perm=[0, 2, 1, 3])
         x = graph.node("Reshape", [by_text, merged], f"hidden_{layer}")  # [T, B, 2H]
     return x, outputs[1]
-
-
-def _reorder(weights: Array, kind: str) -> Array:
-    """Rows of torch's gate blocks in ONNX's order: [gates * H, ...] -> the same shape."""
-    order = _GATES[kind]
-    blocks = np.split(weights, len(order))
-    return np.concatenate([blocks[gate] for gate in order])
 
 
 def _pool(graph: GraphBuilder, architecture: Architecture, x: str, last_state: str | None, width: int) -> str:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sentscore_train.models.classifier import Architecture, Dropout, SentimentClassifier
-from sentscore_train.training.checkpoint import load_tensors, to_tensors
+from sentscore_train.models.weights import load_tensors, to_tensors
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 

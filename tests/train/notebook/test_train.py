@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from sentscore.errors import InputError, UsageError
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
+from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.notebook import data as notebook_data
 from sentscore_train.notebook import glove
 from sentscore_train.notebook import train as notebook
@@ -26,7 +27,6 @@ from sentscore_train.notebook.model import NotebookClassifier, start_from_vector
 from sentscore_train.notebook.train import NotebookConfig, NotebookResult, run_notebook
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.training import checkpoint
-from sentscore_train.training.checkpoint import load_tensors, to_tensors
 from sentscore_train.training.config import Kind
 
 GOOD, BAD = ("great", "lovely", "Superb"), ("awful", "dull", "Horrid")

@@ -14,9 +14,9 @@ from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.data.extracts import ExtractConfig
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
+from sentscore_train.models.weights import load_tensors
 from sentscore_train.progress import Progress
 from sentscore_train.training import checkpoint, loop
-from sentscore_train.training.checkpoint import load_tensors
 from sentscore_train.training.config import TrainConfig
 from sentscore_train.training.loop import TrainingData, one_cycle, predict, resolve_precision, train, update_average
 

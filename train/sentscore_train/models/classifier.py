@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
 
+from sentscore.errors import ArtifactError
+from sentscore.model.artifact import Artifact, load_artifact
 from sentscore_train.models.recurrent import Gru, Lstm
-from sentscore_train.training.checkpoint import NamedWeights
+from sentscore_train.models.weights import NamedWeights, load_tensors, read_onnx_weights
 
 Pooling = Literal["max", "mean", "last"]
 POOLINGS: Final = ("max", "mean", "last")
@@ -105,6 +108,28 @@ class SentimentClassifier(NamedWeights):
         self.head = nn.Linear(a.pooled_size, 1)
         if a.name == "lstm":
             self._open_forget_gates()
+
+    @classmethod
+    def from_artifact(cls, model: str | Path | Artifact) -> SentimentClassifier:
+        """Builds the module from the weights inside an exported `model.onnx`, ready to predict with.
+
+        Args:
+            model: A shipped model's name, an exported model's folder, or an artifact that is loaded.
+
+        Raises:
+            ArtifactError: The artifact is missing or damaged, or its weights do not fit its architecture.
+        """
+        artifact = model if isinstance(model, Artifact) else load_artifact(model)
+        tensors = read_onnx_weights(artifact)
+        try:
+            classifier = cls(Architecture.from_dict(artifact.manifest.architecture))
+            load_tensors(classifier, tensors)
+        except (KeyError, TypeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ArtifactError(
+                f"{artifact.path}: its weights do not fit its architecture ({reason}): export the model again"
+            ) from error
+        return classifier.eval()
 
     def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
         """The logits, float32 [B].

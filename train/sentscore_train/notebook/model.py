@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sentscore_train.models.classifier import Architecture
-from sentscore_train.training.checkpoint import NamedWeights
+from sentscore_train.models.weights import NamedWeights
 from sentscore_train.training.config import Kind
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from sentscore.errors import UsageError
+from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.notebook.model import NotebookClassifier
 from sentscore_train.training import checkpoint
-from sentscore_train.training.checkpoint import load_tensors, to_tensors
 
 Phase = Literal["train", "validation", "test", "done"]
 

@@ -28,13 +28,13 @@ from torch import Tensor, nn
 
 from sentscore.errors import UsageError
 from sentscore.text.vocabulary import Vocabulary
+from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.notebook.data import NotebookData, load_tokens, notebook_data
 from sentscore_train.notebook.glove import load_glove
 from sentscore_train.notebook.model import NotebookClassifier, start_from_vectors
 from sentscore_train.notebook.state import State, found_state, restore, save
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.training import checkpoint
-from sentscore_train.training.checkpoint import load_tensors, to_tensors
 from sentscore_train.training.config import Kind, Precision
 from sentscore_train.training.loop import autocast, precision_of_run
 

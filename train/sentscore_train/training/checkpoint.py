@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sentscore.errors import InputError, UsageError
 from sentscore.text.encoder import EncodedTexts
@@ -125,30 +125,6 @@ def require_same_recipe(
             f"{run_dir}: was trained with another {', '.join(changed)} ({before}): "
             "use the same settings or another folder"
         )
-
-
-class NamedWeights(nn.Module):
-    """A module whose weights have names of their own in a checkpoint, whatever its attributes are called."""
-
-    @staticmethod
-    def checkpoint_name(name: str) -> str:
-        """The checkpoint's name for a name in `state_dict`."""
-        return name
-
-
-def to_tensors(model: NamedWeights) -> dict[str, Tensor]:
-    """The weights under the checkpoint's names, for example `layers.0.backward.weight_hh`."""
-    return {model.checkpoint_name(name): tensor for name, tensor in model.state_dict().items()}
-
-
-def load_tensors(model: NamedWeights, tensors: Mapping[str, Tensor]) -> None:
-    """Puts weights with the checkpoint's names into the model.
-
-    Raises:
-        RuntimeError: a name is missing or unknown, or a shape differs (torch's message names them).
-    """
-    names = {model.checkpoint_name(name): name for name in model.state_dict()}
-    model.load_state_dict({names.get(name, name): tensor for name, tensor in tensors.items()})
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

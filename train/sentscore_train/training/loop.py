@@ -30,9 +30,9 @@ from sentscore_train.data.batches import LabelledTexts, training_order
 from sentscore_train.data.extracts import sentence_ends, with_extracts
 from sentscore_train.evaluation.calibration import fit_temperature, log_loss
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
+from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.training import checkpoint
-from sentscore_train.training.checkpoint import load_tensors, to_tensors
 from sentscore_train.training.config import Kind, Precision, TrainConfig
 
 _EVALUATION_TOKENS = 32_768  # a batch of validation, padding included; about 300 MB of activations
