@@ -75,6 +75,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     import torch
 
     from sentscore.text.encoder import Encoder
+    from sentscore.text.normalize import as_text_array
     from sentscore.text.vocabulary import Vocabulary
     from sentscore_train.data.batches import LabelledTexts
     from sentscore_train.models.classifier import Architecture, SentimentClassifier
@@ -108,7 +109,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
         )
         checkpoint.write_text(folder / "vocab.json", vocabulary.to_json())
         labels = random.integers(0, 2, len(reviews), dtype=np.int8)
-        checkpoint.write_validation(folder, LabelledTexts(Encoder(vocabulary).encode(reviews), labels))
+        checkpoint.write_validation(folder, LabelledTexts(Encoder(vocabulary).encode(as_text_array(reviews)), labels))
         return folder
 
     return make

@@ -23,6 +23,7 @@ from sentscore.model.cpu import available_cpus
 from sentscore.model.cuda import device_memory, page_locked
 from sentscore.model.session import Device, PrecisionChoice, Session, has_scan
 from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore.text.processes import DistinctTexts, EncodingProcesses, encode_distinct
 from sentscore.text.vocabulary import Vocabulary
 
@@ -170,7 +171,7 @@ class Scorer:
             InputError: a value that is not text, or bytes that are not UTF-8.
         """
         with self.pool() as pool:
-            return self.submit(encode_distinct(self._encoder, texts), pool).result()
+            return self.submit(encode_distinct(self._encoder, as_text_array(texts)), pool).result()
 
     def score_encoded(self, encoded: EncodedTexts) -> npt.NDArray[np.float32]:
         """`score` of texts that are token ids of this model's vocabulary already."""
@@ -201,11 +202,7 @@ class Scorer:
         return 0 if self._processes is None else self._processes.processes + 1
 
     def encode(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
-        """Encodes texts for `submit`, in this thread or in other processes.
-
-        Raises:
-            InputError: a value that is not text, or bytes that are not UTF-8; or the future raises it.
-        """
+        """Encodes texts for `submit`, which must be valid UTF-8, in this thread or in other processes."""
         if self._processes is not None:
             return self._processes.submit(texts)
         done: Future[DistinctTexts] = Future()

@@ -28,6 +28,7 @@ from sentscore.errors import InputError, SentscoreError, UsageError
 from sentscore.model.artifact import PRECISIONS
 from sentscore.scorer import Scorer
 from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.evaluation.evaluate import read_table
@@ -100,7 +101,7 @@ def labelled(path: Path, vocabulary: Vocabulary) -> Table:
         InputError: it cannot be read, or has no texts with labels of 0 and 1.
     """
     reviews = read_table(path)
-    encoded = Encoder(vocabulary, max_tokens=None).encode(reviews.texts)
+    encoded = Encoder(vocabulary, max_tokens=None).encode(as_text_array(reviews.texts))
     rows = np.flatnonzero(encoded.lengths)
     if not len(rows):
         raise InputError(f"{path}: no review: name a table of texts")

@@ -28,6 +28,7 @@ from sentscore.model.artifact import PRECISIONS, Artifact, Precision, load_artif
 from sentscore.model.batching import batches_by_length, padded
 from sentscore.model.session import Device, Session
 from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 
 SWEEP = (32_768, 65_536, 131_072, 262_144, 524_288, 1_048_576)
@@ -81,7 +82,7 @@ def logits(session: Session, encoded: EncodedTexts, pad_id: int) -> npt.NDArray[
 def parity(artifact: Artifact, texts: list[str], device: Device, precisions: list[Precision]) -> None:
     """Prints how far each precision is from the CPU's float32."""
     vocabulary = Vocabulary.from_json(artifact.vocabulary)
-    encoded = Encoder(vocabulary).encode(texts)
+    encoded = Encoder(vocabulary).encode(as_text_array(texts))
     expected = logits(Session(artifact, device="cpu", precision="fp32"), encoded, vocabulary.pad_id)
     print(f"\n| {artifact.name}, {len(texts):,} reviews | worst logit difference | mean |\n|---|---|---|")
     for precision in precisions:

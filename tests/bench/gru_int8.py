@@ -35,6 +35,7 @@ from _measure import figure, markdown_table, sample_by_length
 from sentscore.model.artifact import load_artifact
 from sentscore.model.batching import pad
 from sentscore.text.encoder import Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_export.graphs.nodes import GraphBuilder
 
@@ -260,7 +261,7 @@ def main() -> None:
 
     artifact = load_artifact(args.model)
     vocabulary = Vocabulary.from_json(artifact.vocabulary)
-    encoded = Encoder(vocabulary).encode(pq.read_table(args.reviews_file, columns=["text"])["text"])
+    encoded = Encoder(vocabulary).encode(as_text_array(pq.read_table(args.reviews_file, columns=["text"])["text"]))
     rows = sample_by_length(encoded.lengths, args.reviews, np.random.default_rng(1234), group=max(args.batch))
     texts = sorted((encoded[row] for row in rows.tolist() if encoded.lengths[row]), key=len, reverse=True)
     shipped = onnx.load_from_string(artifact.graphs["fp32"])

@@ -19,6 +19,7 @@ from sentscore.model.artifact import load_artifact
 from sentscore.model.batching import padded
 from sentscore.model.session import Session
 from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 
 
@@ -43,7 +44,7 @@ def main() -> None:
 
     artifact = load_artifact(args.model)
     vocabulary = Vocabulary.from_json(artifact.vocabulary)
-    encoded = Encoder(vocabulary).encode(pq.read_table(args.reviews, columns=["text"])["text"])
+    encoded = Encoder(vocabulary).encode(as_text_array(pq.read_table(args.reviews, columns=["text"])["text"]))
     by_length = np.argsort(encoded.lengths, kind="stable")
     by_length = by_length[encoded.lengths[by_length] > 0]
     groups = {"longest": by_length[-args.longest :], "shortest": by_length[: args.shortest]}

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sentscore.files import hidden_sibling, hold, stands_at
-from sentscore.text.normalize import as_text_array
+from sentscore.text.normalize import to_large_string
 
 FORMAT_VERSION: Final = 1
 
@@ -194,7 +194,7 @@ def _opened(path: Path) -> BinaryIO | None:
 
 def _key(made_by: bytes, texts: Sequence[pa.Array]) -> bytes:
     """A digest of texts and what scores them, the same however the texts are cut into arrays."""
-    array = as_text_array(pa.chunked_array(texts))
+    array = to_large_string(pa.chunked_array(texts))
     _, offsets, data = array.buffers()
     places = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
     digest = hashlib.blake2b(made_by, digest_size=_KEY_BYTES)

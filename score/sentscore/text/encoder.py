@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.text.normalize import as_text_array, normalize, split_chunks
+from sentscore.text.normalize import normalize, split_chunks
 from sentscore.text.tokenizer import tokenize_chunks
 from sentscore.text.vocabulary import Vocabulary
 from sentscore.text.word_table import ChunkTable
@@ -79,14 +79,13 @@ class Encoder:
         self._id_of = {token: index for index, token in enumerate(vocabulary.tokens)}
         self._table = ChunkTable(self._ids_of_chunks)
 
-    def encode(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> EncodedTexts:
-        """Token ids of the texts [n].
+    def encode(self, texts: pa.Array) -> EncodedTexts:
+        """Returns the token ids of texts.
 
-        Raises:
-            InputError: a value that is not text, or text that is not valid UTF-8.
+        Args:
+            texts: A `large_string` array [n] of valid UTF-8, as `as_text_array` makes it; nulls have no ids.
         """
-        array = as_text_array(texts)
-        parts = [self._encode(window) for window in _windows(array)]
+        parts = [self._encode(window) for window in _windows(texts)]
         encoded = EncodedTexts(
             ids=np.concatenate([part.ids for part in parts]) if parts else np.zeros(0, np.int32),
             offsets=_offsets(np.concatenate([part.lengths for part in parts]) if parts else np.zeros(0, int)),

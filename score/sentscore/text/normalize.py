@@ -68,36 +68,35 @@ class Chunks:
 
 
 def as_text_array(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One `large_string` array of the texts, whatever string type they came in.
+    """Returns texts from outside as one `large_string` array [n] of valid UTF-8.
 
     Args:
-        texts: strings or nulls [n]; Arrow string, large_string, string_view, or a dictionary of these.
+        texts: Strings or nulls [n]. An Arrow array may be string, large_string, string_view or a dictionary of these.
 
     Raises:
-        InputError: a value that is not text, or text that is not valid UTF-8.
+        InputError: A value is not text, or its bytes are not UTF-8.
     """
-    array = texts
-    if not isinstance(array, (pa.Array, pa.ChunkedArray)):
-        if isinstance(array, str):
-            raise InputError("texts must be a sequence of strings, not one string: wrap it in a list")
+    if isinstance(texts, str):
+        raise InputError("texts must be a sequence of strings, not one string: wrap it in a list")
+    if not isinstance(texts, (pa.Array, pa.ChunkedArray)):
         try:
-            return pa.array(array, type=pa.large_string())
+            return pa.array(texts, type=pa.large_string())
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
             raise InputError(f"texts hold a value that is not a text: {_first_line(error)}") from error
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # combine_chunks of several 2 GiB chunks stays chunked
-        raise InputError("texts are over 2 GiB in one call: score them in smaller batches")
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if not is_text(array.type) and not pa.types.is_null(array.type):
-        raise InputError(f"texts are of type {array.type}: a string type is needed")
+    if not is_text(texts.type) and not pa.types.is_null(texts.type):
+        raise InputError(f"texts are of type {texts.type}: a string type is needed")
     try:
-        array = array.cast(pa.large_string())
+        array = to_large_string(texts)
         array.validate(full=True)
     except pa.ArrowInvalid as error:
         raise InputError(f"texts hold bytes that are not UTF-8: {_first_line(error)}") from error
     return array
+
+
+def to_large_string(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Returns texts as one `large_string` array [n]. Nothing checks that they are valid UTF-8."""
+    array = texts.cast(pa.large_string())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def is_text(kind: pa.DataType) -> bool:

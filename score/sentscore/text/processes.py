@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from sentscore.frameworks import hide_frameworks
 from sentscore.text.encoder import EncodedTexts, Encoder
-from sentscore.text.normalize import as_text_array
+from sentscore.text.normalize import to_large_string
 from sentscore.text.vocabulary import Vocabulary
 
 
@@ -30,13 +29,9 @@ class DistinctTexts:
     rows: npt.NDArray[np.int64]
 
 
-def encode_distinct(encoder: Encoder, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> DistinctTexts:
-    """Encodes texts [n].
-
-    Raises:
-        InputError: a value that is not text, or bytes that are not UTF-8.
-    """
-    distinct = as_text_array(texts).dictionary_encode()
+def encode_distinct(encoder: Encoder, texts: pa.Array | pa.ChunkedArray) -> DistinctTexts:
+    """Encodes texts [n] of any Arrow string type, which must be valid UTF-8."""
+    distinct = to_large_string(texts).dictionary_encode()
     rows = distinct.indices.fill_null(len(distinct.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
     return DistinctTexts(encoder.encode(distinct.dictionary), rows)
 
@@ -61,10 +56,8 @@ class EncodingProcesses:
         )
 
     def submit(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
-        """`encode_distinct` of texts, some time later."""
-        if isinstance(texts, pa.ChunkedArray):
-            texts = texts.combine_chunks()
-        batch = pa.record_batch({"text": texts})
+        """Has a process do `encode_distinct`."""
+        batch = pa.record_batch({"text": to_large_string(texts)})
         # IPC carries the slice alone, pickled arrays would carry all of a buffer that they are a part of.
         return self._pool.submit(_encode, batch.schema.serialize().to_pybytes(), batch.serialize().to_pybytes())
 

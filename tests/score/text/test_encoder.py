@@ -36,7 +36,7 @@ def encoder() -> Encoder:
 
 
 def test_ids_of_a_text(encoder) -> None:
-    encoded = encoder.encode(["A GREAT film.", None, "  ", "Don't miss (it)!"])
+    encoded = encoder.encode(as_text_array(["A GREAT film.", None, "  ", "Don't miss (it)!"]))
     assert [encoded[index].tolist() for index in range(4)] == [[2, 3, 4, 5], [], [], [6, 7, 0, 9, 11, 10, 8]]
     assert encoded.ids.dtype == np.int32
     assert encoded.offsets.tolist() == [0, 4, 4, 4, 11]
@@ -47,19 +47,19 @@ def test_ids_of_a_text(encoder) -> None:
 def test_ids_are_those_of_spacy_on_each_chunk(texts, lowercase) -> None:
     expected = [reference_tokens(text, lowercase=lowercase) for text in texts]
     tokens = tuple(dict.fromkeys((*TOKENS, *(token for of_text in expected for token in of_text))))
-    encoded = Encoder(Vocabulary(tokens, lowercase=lowercase)).encode(texts)
+    encoded = Encoder(Vocabulary(tokens, lowercase=lowercase)).encode(as_text_array(texts))
     assert [[tokens[index] for index in encoded[place]] for place in range(len(texts))] == expected
 
 
 def test_what_was_encoded_before_changes_nothing(encoder, monkeypatch) -> None:
     texts = ["a great film .", "it's (great)!", "a film"]
-    first = encoder.encode(texts)
-    again = encoder.encode(texts[::-1])
+    first = encoder.encode(as_text_array(texts))
+    again = encoder.encode(as_text_array(texts[::-1]))
     assert [again[index].tolist() for index in (2, 1, 0)] == [first[index].tolist() for index in (0, 1, 2)]
     monkeypatch.setattr(encoder_module, "_TABLE_BYTES", 0)  # forget everything after each window
     forgetful = Encoder(encoder.vocabulary)
     for _ in range(2):
-        assert forgetful.encode(texts).ids.tolist() == first.ids.tolist()
+        assert forgetful.encode(as_text_array(texts)).ids.tolist() == first.ids.tolist()
     assert len(forgetful._table) == 1  # the empty chunk
 
 
@@ -71,8 +71,8 @@ def test_ids_do_not_depend_on_history(calls, table_bytes) -> None:
         patch.setattr(encoder_module, "_TABLE_BYTES", table_bytes)
         encoder = Encoder(vocabulary)
         for texts in calls:
-            fresh = Encoder(vocabulary).encode(texts)
-            encoded = encoder.encode(texts)
+            fresh = Encoder(vocabulary).encode(as_text_array(texts))
+            encoded = encoder.encode(as_text_array(texts))
             assert encoded.ids.tolist() == fresh.ids.tolist()
             assert encoded.offsets.tolist() == fresh.offsets.tolist()
 
@@ -81,7 +81,7 @@ def test_the_table_is_bounded(encoder, monkeypatch) -> None:
     monkeypatch.setattr(encoder_module, "_TABLE_BYTES", 1 << 20)
     held = []
     for call in range(8):
-        encoder.encode([f"x{call}y{number} {'z' * 20}{call}{number}" for number in range(1_500)])
+        encoder.encode(as_text_array([f"x{call}y{number} {'z' * 20}{call}{number}" for number in range(1_500)]))
         held.append(encoder._table.nbytes)
     assert max(held) <= 1 << 20
     assert sorted(held) != held  # it has started afresh at least once
@@ -89,22 +89,22 @@ def test_the_table_is_bounded(encoder, monkeypatch) -> None:
 
 def test_windows_change_nothing(encoder, monkeypatch) -> None:
     texts = ["a great film .", None, "it's (great)!", "", "a film"] * 3
-    whole = encoder.encode(texts)
+    whole = encoder.encode(as_text_array(texts))
     monkeypatch.setattr(encoder_module, "_WINDOW_BYTES", 9)
-    cut = encoder.encode(texts)
+    cut = encoder.encode(as_text_array(texts))
     assert cut.ids.tolist() == whole.ids.tolist()
     assert cut.offsets.tolist() == whole.offsets.tolist()
 
 
 def test_no_texts_have_no_ids(encoder) -> None:
-    encoded = encoder.encode([])
+    encoded = encoder.encode(as_text_array([]))
     assert len(encoded) == 0
     assert encoded.ids.size == 0
 
 
 def test_a_long_text_keeps_its_head_and_tail() -> None:
     encoder = Encoder(Vocabulary(TOKENS, lowercase=True), max_tokens=4)
-    encoded = encoder.encode(["a great film . it !", "a film", "a great film ."])
+    encoded = encoder.encode(as_text_array(["a great film . it !", "a film", "a great film ."]))
     assert [encoded[index].tolist() for index in range(3)] == [[2, 3, 11, 8], [2, 4], [2, 3, 4, 5]]
 
 

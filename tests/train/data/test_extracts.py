@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sentscore.text.encoder import Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.extracts import ExtractConfig, sentence_ends, with_extracts
 from sentscore_train.data.vocabulary import build_vocabulary
@@ -23,7 +24,7 @@ def vocabulary() -> Vocabulary:
 
 
 def extracts(vocabulary: Vocabulary, config: ExtractConfig, seed: int = 0) -> list[str]:
-    encoded = Encoder(vocabulary).encode(REVIEWS)
+    encoded = Encoder(vocabulary).encode(as_text_array(REVIEWS))
     found, rows = with_extracts(encoded, sentence_ends(vocabulary), config, np.random.default_rng(seed))
     assert rows.tolist() == list(range(len(REVIEWS)))
     assert found.ids.dtype == np.int32
@@ -58,7 +59,7 @@ def test_several_sentences_stand_beside_each_other(vocabulary) -> None:
 
 
 def test_the_shares_are_kept_to_the_text_and_whole_texts_come_first(vocabulary) -> None:
-    encoded = Encoder(vocabulary).encode(["One two. Three.", "First sentence. Second one..."] * 2_000)
+    encoded = Encoder(vocabulary).encode(as_text_array(["One two. Three.", "First sentence. Second one..."] * 2_000))
     ends = sentence_ends(vocabulary)
     config = ExtractConfig(whole=0.6, share=0.3, sentences=1)
     found, rows = with_extracts(encoded, ends, config, np.random.default_rng(5))
@@ -74,7 +75,7 @@ def test_the_shares_are_kept_to_the_text_and_whole_texts_come_first(vocabulary) 
 
 
 def test_no_extracts_no_change_and_one_state_one_result(vocabulary) -> None:
-    encoded = Encoder(vocabulary).encode(REVIEWS)
+    encoded = Encoder(vocabulary).encode(as_text_array(REVIEWS))
     ends = sentence_ends(vocabulary)
     found, rows = with_extracts(encoded, ends, ExtractConfig(whole=1.0, share=0.0), np.random.default_rng(1))
     assert (found.ids == encoded.ids).all()

@@ -13,6 +13,7 @@ from sentscore import ArtifactError, InputError, Scorer, UsageError
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.model.session import Session
 from sentscore.text.encoder import Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore_train.data.splits import movie_split
 from sentscore_train.evaluation.evaluate import (
     LabelledReviews,
@@ -58,7 +59,7 @@ def test_the_scores_are_those_of_the_command_line(scorer, reviews) -> None:
 
 
 def test_temperature_1_gives_the_loss_of_the_logits_in_the_graph(scorer, reviews) -> None:
-    artifact, encoded = scorer.artifact, Encoder(scorer.vocabulary).encode(TEXTS)
+    artifact, encoded = scorer.artifact, Encoder(scorer.vocabulary).encode(as_text_array(TEXTS))
     logits = np.array(
         [
             Session(artifact, device="cpu").run(ids[np.newaxis], np.array([len(ids)], np.int32))[0][0]

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sentscore.text.encoder import Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore_train.data.word_vectors import SkipGramConfig
 from sentscore_train.progress import Progress
 from sentscore_train.teachers.document_vectors import DocVectorConfig
@@ -55,7 +56,7 @@ def test_it_makes_what_a_model_is_trained_on(source, tmp_path) -> None:
     assert (data.facts["train"], data.facts["validation"], data.facts["unlabelled"]) == (12, 4, 4)
     whole = [*(data.train.encoded[row].tolist() for row in range(12))]
     whole += [data.validation.encoded[row].tolist() for row in range(4)]
-    expected = Encoder(data.vocabulary).encode(["A bad film, number 0!", "A good film, number 7!"])
+    expected = Encoder(data.vocabulary).encode(as_text_array(["A bad film, number 0!", "A good film, number 7!"]))
     assert expected[0].tolist() in whole
     assert expected[1].tolist() in whole
 

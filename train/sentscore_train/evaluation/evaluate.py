@@ -17,6 +17,7 @@ from sentscore.columns import choose_column, columns_of
 from sentscore.errors import ArtifactError, InputError, UsageError
 from sentscore.model.artifact import LAYOUT, Artifact, Precision
 from sentscore.scorer import Scorer
+from sentscore.text.normalize import as_text_array
 from sentscore_train.data.imdb import Reviews, load_imdb
 from sentscore_train.data.splits import movie_split
 from sentscore_train.evaluation.metrics import Agreement, Calibration, Metrics, agreement, measure
@@ -221,7 +222,7 @@ def score_reviews(scorer: Scorer, reviews: LabelledReviews, report: Report = sil
     report(Progress(phase, 0, len(reviews)))
     began = time.perf_counter()
     try:
-        texts = scorer.encode(reviews.texts).result()
+        texts = scorer.encode(as_text_array(reviews.texts)).result()
     except InputError as error:
         raise InputError(f"{reviews.source}: {error}") from error
     lengths = np.append(texts.encoded.lengths, 0)[texts.rows]  # a null's row is one behind the last

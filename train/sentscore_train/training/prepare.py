@@ -16,6 +16,7 @@ from safetensors.numpy import save
 
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.normalize import as_text_array
 from sentscore.text.rules import spacy_version
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
@@ -225,7 +226,7 @@ def _encode(vocabulary: Vocabulary, texts: Sequence[str], report: Report) -> Arr
     encoder = Encoder(vocabulary, max_tokens=None)
     parts = []
     for start in range(0, len(texts), _STEP):
-        parts.append(encoder.encode(texts[start : start + _STEP]))
+        parts.append(encoder.encode(as_text_array(texts[start : start + _STEP])))
         report(Progress("encoding the reviews", min(start + _STEP, len(texts)), len(texts)))
     lengths = np.concatenate([part.lengths for part in parts])
     return {
