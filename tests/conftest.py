@@ -107,7 +107,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
                 "temperature": 1.25,
             },
         )
-        checkpoint.write_text(folder / "vocab.json", vocabulary.to_json())
+        (folder / "vocab.json").write_text(vocabulary.to_json(), encoding="utf-8")
         labels = random.integers(0, 2, len(reviews), dtype=np.int8)
         checkpoint.write_validation(folder, LabelledTexts(Encoder(vocabulary).encode(as_text_array(reviews)), labels))
         return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ import torch
 
 from sentscore._version import __version__
 from sentscore.errors import ArtifactError, InputError, OutputError
+from sentscore.files import new_folder
 from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
 from sentscore.scorer import Scorer
 from sentscore.text.vocabulary import Vocabulary
@@ -164,7 +164,10 @@ def export(
     }
     if (run_dir / _PLOT).is_file():
         files[f"plots/{_PLOT}"] = (run_dir / _PLOT).read_bytes()
-    _write(out_dir, files)
+    with new_folder(out_dir, replace=force) as folder:
+        for name, content in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
     return manifest
 
 
@@ -261,24 +264,3 @@ def _commit() -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def _write(out_dir: Path, files: dict[str, bytes]) -> None:
-    """Writes the folder beside its place and moves it there when it is whole."""
-    temporary = out_dir.with_name(f".{out_dir.name}.tmp")
-    old = out_dir.with_name(f".{out_dir.name}.old")
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        for name, content in files.items():
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            (temporary / name).write_bytes(content)
-        if out_dir.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            out_dir.rename(old)
-        temporary.rename(out_dir)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"{out_dir}: cannot be written ({error.strerror}): choose another folder") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

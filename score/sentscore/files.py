@@ -1,67 +1,124 @@
-"""Files that are there whole or not at all: written beside their place, synced to disk, then renamed."""
+"""Files and folders that are there whole or not at all: made beside their place, then renamed into it."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sentscore.errors import OutputError
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Opens a new file that takes its place under `path` when the block ends well, and is gone otherwise.
+def new_file(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
+    """Opens a new file that takes its place when the block ends well, and is removed otherwise.
 
-    A symbolic link stays; what it points to is replaced. The file's mode follows the umask. What a process that was
-    killed has left of the same file is removed.
+    A file that is there is replaced. A symbolic link stays, and the file that it points to is replaced. The mode
+    follows the umask. What killed processes left of the same file is removed.
+
+    Args:
+        path: The file's place.
+        parents: Whether to make the folders above it.
 
     Raises:
-        OutputError: The folder cannot be written to, or the disk is full.
+        OutputError: The folder cannot be written to or the disk is full, at any write inside the block too.
     """
     place = Path(os.path.realpath(path))
-    _remove_parts(path)
-    part = hidden_sibling(path, f"{secrets.token_hex(4)}.part")
     file: BinaryIO | None = None
     try:
         with output_errors(str(path)):
-            file = _held(part)
+            if parents:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
+            file, part = _open_part(path)
         yield file
+        file.flush()
         with output_errors(str(path)):
-            file.flush()
             os.fsync(file.fileno())
             if os.name == "nt":  # an open file cannot be renamed there
                 file.close()
             part.replace(place)
     except BaseException:
         # The error that led here counts, not one from closing a file that is thrown away.
-        with suppress(OSError):
-            if file is not None:
+        if file is not None:
+            with suppress(OSError, OutputError):
                 file.close()
-        with suppress(OSError):
-            part.unlink()
+            with suppress(OSError):
+                part.unlink()
         raise
-    # The file is in its place by now, and its content on disk. Some file systems cannot sync folders.
+    # The file is in its place by now, and its content on disk. Some systems cannot sync folders.
     with suppress(OSError):
         file.close()
-    with suppress(OSError):
-        _sync_folder(place.parent)
+    with suppress(OSError), _open_descriptor(place.parent) as descriptor:
+        os.fsync(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes or replaces a file in one step, and makes the folders above it.
+
+    Raises:
+        OutputError: The folder cannot be written to, or the disk is full.
+    """
+    with new_file(path, parents=True) as file:
+        file.write(content)
+
+
+@contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Makes a new folder that takes its place when the block ends well, and is removed otherwise.
+
+    The folders above it are made too. What killed processes left of the same folder is removed.
+
+    Args:
+        path: The folder's place.
+        replace: Whether to replace a folder that is there.
+
+    Yields:
+        The folder to fill. An `OSError` inside the block counts as a failed write.
+
+    Raises:
+        OutputError: The folder exists and is not to be replaced, or it cannot be written.
+    """
+    if os.path.lexists(path) and not replace:
+        raise OutputError(f"{path}: exists already: remove it or choose another folder")
+    place = Path(os.path.realpath(path))
+    part, old = (hidden_sibling(path, f"{secrets.token_hex(4)}.part") for _ in range(2))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, part, ignore_errors=True)
+        stack.enter_context(output_errors(str(path)))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        part.mkdir()
+        with suppress(OSError):  # Windows cannot open folders
+            hold(stack.enter_context(_open_descriptor(part)))
+        yield part
+        try:
+            if place.exists():
+                place.rename(old)
+            part.rename(place)
+        except BaseException:
+            if old.exists() and not place.exists():
+                old.rename(place)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def hidden_sibling(path: Path, suffix: str) -> Path:
-    """A file beside the one that a path leads to: `.sentscore-`, 16 digits that stand for that one's name, a suffix."""
+    """Returns a path beside what `path` leads to: `.sentscore-`, 16 digits that stand for its name, the suffix."""
     place = Path(os.path.realpath(path))
     # Digits, for a longer name than the file's could be too long for the file system.
     digits = hashlib.blake2b(os.fsencode(place.name), digest_size=8).hexdigest()
     return place.parent / f".sentscore-{digits}.{suffix}"
 
 
-def hold(file: BinaryIO) -> bool | None:
-    """Keeps a file for this process until it is closed.
+def hold(file: BinaryIO | int) -> bool | None:
+    """Keeps a file or its descriptor for this process until it is closed.
 
     Returns:
         Whether this process has it, and no other; None where the system or the file system has no such locks.
@@ -79,30 +136,12 @@ def hold(file: BinaryIO) -> bool | None:
     return True
 
 
-def stands_at(file: BinaryIO, path: Path) -> bool:
-    """Whether an open file is the one that has this name now."""
+def has_name(file: BinaryIO, path: Path) -> bool:
+    """Returns whether an open file is the one that has this name now."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat(follow_symlinks=False))
     except OSError:
         return False
-
-
-def _held(part: Path) -> BinaryIO:
-    """A new file, which no other process removes as long as it is held."""
-    while True:
-        file = part.open("xb")
-        hold(file)
-        if stands_at(file, part):
-            return file
-        file.close()  # removed before it was held
-
-
-def _remove_parts(path: Path) -> None:
-    """Removes what is left of a file by processes that are no more; those at work hold theirs."""
-    for part in hidden_sibling(path, "").parent.glob(hidden_sibling(path, "*.part").name):
-        with suppress(OSError), part.open("rb") as file:
-            if hold(file):
-                part.unlink()
 
 
 @contextmanager
@@ -117,20 +156,48 @@ def output_errors(name: str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise cannot_write(name, error) from error
+        reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
+        raise OutputError(f"{name}: cannot be written ({reason}): free space there or choose another place") from error
 
 
-def cannot_write(name: str, error: OSError) -> OutputError:
-    """Makes the one-line error for a failed open or write."""
-    reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
-    return OutputError(f"{name}: cannot be written ({reason}): free space there or give another --output")
+class _OutputFile(io.FileIO):
+    """A new file whose failed writes are `OutputError`s that name the output."""
+
+    def __init__(self, part: Path, output: Path) -> None:
+        super().__init__(part, "xb")
+        self._output = output
+
+    def write(self, content: Any, /) -> int:  # noqa: ANN401 - any buffer
+        with output_errors(str(self._output)):
+            return super().write(content)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there, and a rename is durable without
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+def _open_part(path: Path) -> tuple[BinaryIO, Path]:
+    """Opens a new file beside `path`, which no other process removes as long as it is held."""
+    while True:
+        part = hidden_sibling(path, f"{secrets.token_hex(4)}.part")
+        file = io.BufferedWriter(_OutputFile(part, path))
+        hold(file)
+        if has_name(file, part):
+            return file, part
+        file.close()  # removed before it was held
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes what killed processes left of a file or folder; processes at work hold theirs."""
+    for part in hidden_sibling(path, "").parent.glob(hidden_sibling(path, "*.part").name):
+        with suppress(OSError), _open_descriptor(part) as descriptor:
+            if hold(descriptor):
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink()
+
+
+@contextmanager
+def _open_descriptor(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)

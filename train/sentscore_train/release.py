@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from sentscore.errors import InputError, OutputError, SentscoreError, UsageError
-from sentscore_train.data.download import new_file
+from sentscore.files import output_errors, write_file
 from sentscore_train.data.imdb import URL
 from sentscore_train.training.config import TEACHER_HIDDEN_SIZE
 
@@ -157,8 +157,7 @@ def release(config: ReleaseConfig, announce: Announce = lambda number, of, stage
             _run(stage, lock)
             done[stage.name] = list(stage.arguments)
             content = {"format_version": FORMAT_VERSION, "done": done}
-            with new_file(config.work_dir / _STATE) as file:
-                file.write(json.dumps(content, indent=2).encode())
+            write_file(config.work_dir / _STATE, json.dumps(content, indent=2).encode())
 
 
 def _run(stage: Stage, lock: int) -> None:
@@ -195,11 +194,9 @@ def _locked(work_dir: Path) -> Iterator[int]:
     import fcntl  # not on Windows, which nobody trains on here
 
     path = work_dir / _LOCK
-    try:
+    with output_errors(str(path)):
         work_dir.mkdir(parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another --work-dir") from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol, cast
 import pyarrow as pa
 
 from sentscore.errors import OutputError, UsageError
-from sentscore.files import atomic_file, cannot_write, output_errors
+from sentscore.files import new_file, output_errors
 from sentscore.formats import Compression, Format, Kind
 from sentscore.sinks.parquet import ParquetWriter
 from sentscore.sinks.targets import Target
@@ -112,10 +112,8 @@ def _destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
         with output_errors(target.name):
             sys.stdout.buffer.flush()
     elif target.device:
-        try:
+        with output_errors(target.name):
             file = target.path.open("wb")
-        except OSError as error:
-            raise cannot_write(target.name, error) from error
         try:
             yield file
             with output_errors(target.name):
@@ -124,7 +122,7 @@ def _destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
             with suppress(OSError):
                 file.close()
     else:
-        with atomic_file(target.path) as part:
+        with new_file(target.path) as part:
             yield part
 
 

@@ -3,21 +3,15 @@ from __future__ import annotations
 import csv
 import datetime
 import decimal
-import errno
-import fcntl
 import gzip
 import io
 import json
 import math
 import os
-import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from sentscore.errors import InputError, OutputError, UsageError
-from sentscore.files import atomic_file, hidden_sibling, hold
 from sentscore.formats import Compression, Format, Kind, format_of
 from sentscore.jobs import Job, plan_jobs, plan_whole
 from sentscore.sinks import Shape, Target, open_sink
@@ -55,66 +48,6 @@ def written(path: Path, table: pa.Table = TABLE, **shape: Any) -> bytes:
 
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-class TestParts:
-    def test_what_a_killed_process_left_is_removed(self, tmp_path: Path) -> None:
-        dead = hidden_sibling(tmp_path / "a.csv", "0123abcd.part")
-        other = hidden_sibling(tmp_path / "b.csv", "0123abcd.part")
-        for part in (dead, other):
-            part.touch()
-        written(tmp_path / "a.csv")
-        assert files(tmp_path) == sorted([other.name, "a.csv"])
-
-    def test_what_another_process_is_writing_stays(self, tmp_path: Path) -> None:
-        with atomic_file(tmp_path / "a.csv") as slow:
-            slow.write(b"slow")
-            written(tmp_path / "a.csv")
-            assert len(files(tmp_path)) == 2
-        assert (tmp_path / "a.csv").read_bytes() == b"slow"
-        assert files(tmp_path) == ["a.csv"]
-
-    def test_one_that_is_removed_before_it_is_held_is_made_again(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        tries = 0
-
-        def late(file: BinaryIO) -> bool:
-            nonlocal tries
-            tries += 1
-            if tries == 1:
-                [part] = tmp_path.iterdir()
-                part.unlink()
-            return True
-
-        monkeypatch.setattr("sentscore.files.hold", late)
-        with atomic_file(tmp_path / "a.csv") as file:
-            file.write(b"there")
-        assert tries == 2
-        assert (tmp_path / "a.csv").read_bytes() == b"there"
-
-    def test_parts_stay_where_nobody_can_tell_whose_they_are(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        part = hidden_sibling(tmp_path / "a.csv", "0123abcd.part")
-        part.touch()
-        monkeypatch.setattr("sentscore.files.hold", lambda file: None)
-        written(tmp_path / "a.csv")
-        assert part.exists()
-
-    @pytest.mark.parametrize(
-        ("code", "held"),
-        [(errno.EWOULDBLOCK, False), (errno.EACCES, False), (errno.ENOLCK, None), (errno.EINVAL, None)],
-    )
-    def test_what_a_file_system_says_of_locks(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, held: bool | None
-    ) -> None:
-        def refuse(*arguments: object) -> None:
-            raise OSError(code, os.strerror(code))
-
-        monkeypatch.setattr(fcntl, "flock", refuse)
-        with (tmp_path / "a").open("xb") as file:
-            assert hold(file) is held
 
 
 class TestText:
@@ -264,71 +197,7 @@ class TestParquet:
         assert pq.read_table(tmp_path / "a.parquet").equals(TABLE.slice(0, 0))
 
 
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Gives up root's right to write anywhere."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-class TestAtomic:
-    def test_the_file_is_there_only_when_the_block_has_ended(self, tmp_path: Path) -> None:
-        path = tmp_path / "a"
-        path.write_bytes(b"old")
-        with atomic_file(path) as file:
-            file.write(b"new")
-            file.flush()
-            assert path.read_bytes() == b"old"
-        assert path.read_bytes() == b"new"
-        assert files(tmp_path) == ["a"]
-
-    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
-    def test_nothing_is_left_behind(self, tmp_path: Path, error: type[BaseException]) -> None:
-        def fail() -> None:
-            with atomic_file(tmp_path / "a") as file:
-                file.write(b"half")
-                raise error
-
-        with pytest.raises(error):
-            fail()
-        assert files(tmp_path) == []
-
-    def test_the_mode_follows_the_umask(self, tmp_path: Path) -> None:
-        before = os.umask(0o027)
-        try:
-            with atomic_file(tmp_path / "a"):
-                pass
-        finally:
-            os.umask(before)
-        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
-
-    def test_a_link_stays_and_its_file_is_replaced(self, tmp_path: Path) -> None:
-        (tmp_path / "in").mkdir()
-        (tmp_path / "link").symlink_to(tmp_path / "in" / "file")
-        with atomic_file(tmp_path / "link") as file:
-            file.write(b"x")
-        assert (tmp_path / "link").is_symlink()
-        assert files(tmp_path / "in") == ["file"]
-
-    def test_the_longest_name_that_a_file_can_have(self, tmp_path: Path) -> None:
-        name = "n" * 255
-        with atomic_file(tmp_path / name):
-            pass
-        assert files(tmp_path) == [name]
-
-    def test_a_read_only_folder(self) -> None:
-        with tempfile.TemporaryDirectory() as name:
-            Path(name).chmod(0o555)
-            with unprivileged(), pytest.raises(OutputError, match=r"a\.csv: cannot be written \(Permission denied\)"):
-                atomic_file(Path(name) / "a.csv").__enter__()
-            assert files(Path(name)) == []
-
+class TestFullDisk:
     def test_a_full_disk(self, tmp_path: Path) -> None:
         script = """
 import resource, sys
@@ -353,7 +222,7 @@ for name in sys.argv[1:]:
             [sys.executable, "-W", "error", "-c", script, *names], capture_output=True, text=True, check=True
         )
         assert done.stdout.splitlines() == [
-            f"{name}: cannot be written (File too large): free space there or give another --output" for name in names
+            f"{name}: cannot be written (File too large): free space there or choose another place" for name in names
         ]
         assert done.stderr == ""
         assert files(tmp_path) == []

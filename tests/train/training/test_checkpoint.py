@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -62,3 +64,26 @@ def test_files_have_the_rights_of_any_new_file(tmp_path) -> None:
     (tmp_path / "plain").write_text("")
     checkpoint.write_tensors(tmp_path / "w.safetensors", {"w": torch.zeros(1)})
     assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_full_disk_is_one_line_and_exit_code_6(tmp_path) -> None:
+    script = f"""
+import resource, sys
+from pathlib import Path
+import torch
+from sentscore.cli.guard import guarded
+from sentscore_train.training import checkpoint
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    with guarded(program="sentscore-train", debug=False):
+        checkpoint.write_resume(Path({str(tmp_path)!r}), 1, {{}}, {{"w": torch.zeros(10_000)}})
+except Exception as error:
+    sys.exit(error.exit_code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr == (
+        f"sentscore-train: error: {tmp_path / 'resume-00000001.safetensors'}: cannot be written (File too large): "
+        "free space there or choose another place\n"
+    )
+    assert done.returncode == 6
+    assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,8 @@ from sentscore.cli.options import (
     ThreadsOption,
     complete_model,
 )
-from sentscore.errors import OutputError, UsageError
+from sentscore.errors import UsageError
+from sentscore.files import output_errors, write_file
 from sentscore_train.cli.options import DataDirOption, ImdbOption, PartialOption
 
 if TYPE_CHECKING:
@@ -168,10 +169,8 @@ def _evaluated(
     artifacts = [load_artifact(model) for model in models]
     if output is not None:
         # Now rather than after minutes of scoring.
-        try:
+        with output_errors(str(output)):
             output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{output}: cannot be written ({error.strerror}): choose another folder") from error
     with progress_bars() as report:
         if table is not None:
             reviews = read_table(table)
@@ -192,10 +191,7 @@ def _evaluated(
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    from sentscore_train.data.download import new_file
-
-    with new_file(path) as file:
-        file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+    write_file(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 def _plot(models: Sequence[Evaluation], reviews: LabelledReviews, folder: Path) -> None:

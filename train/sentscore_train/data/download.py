@@ -10,18 +10,17 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, cast
+from typing import Final, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from sentscore.errors import InputError, OutputError
+from sentscore.errors import InputError
+from sentscore.files import new_file, new_folder, output_errors
 from sentscore_train.progress import Progress, Report
 
 OnBytes = Callable[[int, int | None], None]
@@ -72,10 +71,8 @@ def download(
     if target.is_file() and md5_of(target) == md5:
         return target
     part = target.with_name(target.name + ".part")
-    try:
+    with output_errors(str(target.parent)):
         target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{target.parent}: cannot be made ({error}): choose another folder") from error
     for attempt in ("resumed", "fresh"):
         pieced = _fetch(url, part, size=size, retries=retries, progress=progress, timeout=timeout, backoff_s=backoff_s)
         found = md5_of(part)
@@ -88,9 +85,9 @@ def download(
                 f"{url}: md5 {md5} expected, {found} found: the file has changed or was damaged on the way; "
                 "try again, or get it elsewhere and give its path"
             )
-    with part.open("rb") as file:
+    with output_errors(str(target)), part.open("rb") as file:
         os.fsync(file.fileno())
-    part.replace(target)
+        part.replace(target)
     return target
 
 
@@ -187,10 +184,8 @@ def _copy(
     response: http.client.HTTPResponse, part: Path, *, start: int, total: int | None, progress: OnBytes | None
 ) -> None:
     done = start
-    try:
+    with output_errors(str(part)):
         file = part.open("ab" if start else "wb")
-    except OSError as error:
-        raise OutputError(f"{part}: cannot be written ({error}): choose another folder") from error
     with file:
         if progress:
             progress(done, total)
@@ -201,10 +196,8 @@ def _copy(
                 raise _TransientError(str(error) or type(error).__name__) from error
             if not chunk:
                 break
-            try:
+            with output_errors(str(part)):
                 file.write(chunk)
-            except OSError as error:
-                raise OutputError(f"{part}: cannot be written ({error}): free some space") from error
             done += len(chunk)
             if progress:
                 progress(done, total)
@@ -227,54 +220,6 @@ def _size_of(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Gives a temporary sibling to fill, which takes the folder's name when the block ends without an error.
-
-    Raises:
-        OutputError: the folder exists, or its parent cannot be written.
-    """
-    if folder.exists():
-        raise OutputError(f"{folder}: exists already: remove it or choose another folder")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part")
-    except OSError as error:
-        raise OutputError(f"{folder.parent}: cannot be written ({error}): choose another folder") from error
-    with temporary as outer:
-        content = Path(outer) / "content"  # the outer one is private to this user; what is kept has usual rights
-        content.mkdir()
-        yield content
-        try:
-            content.rename(folder)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be made ({error}): remove it or choose another folder") from error
-
-
-@contextmanager
-def new_file(target: Path) -> Iterator[IO[bytes]]:
-    """Gives a temporary sibling to write, which takes the file's name when the block ends without an error.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    except OSError as error:
-        raise OutputError(f"{target.parent}: cannot be written ({error}): choose another folder") from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp's own rights shut other users out
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def extract_tar(archive: Path, folder: Path, *, strip: int = 0, keep: Callable[[str], bool] | None = None) -> Path:
@@ -317,8 +262,6 @@ def extract_tar(archive: Path, folder: Path, *, strip: int = 0, keep: Callable[[
             raise InputError(f"{archive}: refused, {error}: get the archive from its publisher") from error
         except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
             raise InputError(f"{archive}: damaged or not a tar archive ({error}): get it again") from error
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be written ({error}): free some space") from error
     return folder
 
 
@@ -348,12 +291,10 @@ def extract_zip_member(archive: Path, member: str, target: Path) -> Path:
     names = zip_members(archive)
     if member not in names:
         raise InputError(f"{archive}: holds {', '.join(names) or 'nothing'}, {member} is asked for: give another")
-    with new_file(target) as file:
+    with new_file(target, parents=True) as file:
         try:
             with zipfile.ZipFile(archive) as opened, opened.open(member) as source:
                 shutil.copyfileobj(source, file, _CHUNK)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
             raise InputError(f"{archive}: {member} is damaged ({error}): get the archive again") from error
-        except OSError as error:
-            raise OutputError(f"{target}: cannot be written ({error}): free some space") from error
     return target

@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sentscore.errors import InputError
-from sentscore_train.data.download import download, extract_tar, in_report, new_folder
+from sentscore.files import new_folder
+from sentscore_train.data.download import download, extract_tar, in_report
 from sentscore_train.progress import Report, silent
 
 URL: Final = "http://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sentscore_train.data.download import new_file
+from sentscore.files import write_file
 from sentscore_train.evaluation.metrics import LengthBin, ReliabilityBin
 
 if TYPE_CHECKING:
@@ -127,5 +127,4 @@ def _new_figure(path: Path, *, width: float = 4.0) -> Iterator[Figure]:
         image = io.BytesIO()
         kind = path.suffix.removeprefix(".")
         figure.savefig(image, format=kind, metadata={"Date": None} if kind == "svg" else None, dpi=150)
-    with new_file(path) as file:
-        file.write(image.getvalue())
+    write_file(path, image.getvalue())

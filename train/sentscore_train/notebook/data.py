@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from sentscore.files import new_file
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.data.batches import LabelledTexts
-from sentscore_train.data.download import new_file
 from sentscore_train.data.imdb import find_source, prepare_torchtext_root, source_key
 from sentscore_train.progress import Progress, Report, silent
 
@@ -204,7 +204,7 @@ def _write_cache(path: Path, tokens: dict[str, Tokens]) -> None:
             ),
         }
     )
-    with new_file(path) as file:
+    with new_file(path, parents=True) as file:
         pq.write_table(table, file, compression="zstd")
 
 

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from sentscore.errors import InputError, UsageError
-from sentscore_train.data.download import download, extract_zip_member, in_report, md5_of, new_file, zip_members
+from sentscore.files import new_file
+from sentscore_train.data.download import download, extract_zip_member, in_report, md5_of, zip_members
 from sentscore_train.progress import Progress, Report, silent
 
 if TYPE_CHECKING:
@@ -221,5 +222,5 @@ def _check(path: Path, file: GloveFile) -> None:
 
 
 def _copy(path: Path, target: Path) -> None:
-    with path.open("rb") as source, new_file(target) as file:
+    with path.open("rb") as source, new_file(target, parents=True) as file:
         shutil.copyfileobj(source, file)

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from sentscore.errors import UsageError
+from sentscore.files import write_file
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.notebook.data import NotebookData, load_tokens, notebook_data
@@ -151,7 +152,7 @@ def run_notebook(
     Raises:
         UsageError: the run folder holds another run and `resume` is not given, or was made by other settings.
         InputError: the data or a checkpoint cannot be read.
-        OutputError: the data folder cannot be written.
+        OutputError: the data folder or a checkpoint cannot be written.
     """
     deadline = math.inf if config.stop_after_s is None else time.monotonic() + config.stop_after_s
     recipe = {"kind": kind, **asdict(config), "precision": precision_of_run(run_dir, config.precision, device)}
@@ -180,9 +181,8 @@ def run_notebook(
         report(Progress("vocabulary", 1, 1))
         if found is None:
             start_from_vectors(run.model, data.text.vocab.vectors, unk_id=UNK_ID, pad_id=PAD_ID)
-            run_dir.mkdir(parents=True, exist_ok=True)
             vocabulary = Vocabulary(tokens=data.vocabulary, lowercase=False, unk_id=UNK_ID, pad_id=PAD_ID)
-            checkpoint.write_text(run_dir / "vocab.json", vocabulary.to_json())
+            write_file(run_dir / "vocab.json", vocabulary.to_json().encode("utf-8"))
             checkpoint.write_validation(run_dir, data.encoded_validation())
             _save(run, state)
         else:

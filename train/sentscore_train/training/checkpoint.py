@@ -11,7 +11,6 @@ A run folder holds
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor
 
 from sentscore.errors import InputError, UsageError
+from sentscore.files import write_file
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.data.batches import LabelledTexts
 
@@ -28,21 +28,16 @@ FORMAT_VERSION: Final = 1
 VALIDATION: Final = "validation.safetensors"
 
 
-def write_text(path: Path, content: str) -> None:
-    """Replaces a file with new content in one step."""
-    _replace(path, content.encode("utf-8"))
-
-
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Replaces a JSON file in one step."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_file(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Replaces a safetensors file in one step."""
     from safetensors.torch import save
 
-    _replace(path, save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}))
+    write_file(path, save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -173,12 +168,3 @@ def read_validation(folder: Path) -> LabelledTexts:
         return LabelledTexts(EncodedTexts(np.zeros(0, np.int32), np.zeros(1, np.int64)), np.zeros(0, np.int8))
     tensors = {name: tensor.numpy() for name, tensor in read_tensors(folder / VALIDATION).items()}
     return LabelledTexts(EncodedTexts(tensors["ids"], tensors["offsets"]), tensors["labels"])
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

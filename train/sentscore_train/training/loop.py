@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from sentscore.errors import DeviceError, UsageError
+from sentscore.files import write_file
 from sentscore.model.batching import batches_by_length
 from sentscore.text.encoder import head_and_tail
 from sentscore.text.vocabulary import Vocabulary
@@ -92,8 +93,8 @@ def train(
         UsageError: the run folder holds another run and `resume` is not given, or was made by other settings; or the
             run to start from is of another architecture or vocabulary.
         InputError: a checkpoint cannot be read.
+        OutputError: a checkpoint cannot be written.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -104,7 +105,7 @@ def train(
     if config.start:
         recipe["start_recipe"] = checkpoint.read_json(Path(config.start) / "best.json")["recipe"]
     state = _restore(run_dir, resume, recipe, model, averaged, optimizer)
-    checkpoint.write_text(run_dir / "vocab.json", data.vocabulary.to_json())
+    write_file(run_dir / "vocab.json", data.vocabulary.to_json().encode("utf-8"))
     checkpoint.write_validation(run_dir, data.validation)
 
     ends = sentence_ends(data.vocabulary)

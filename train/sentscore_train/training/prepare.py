@@ -14,13 +14,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from sentscore.files import write_file
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.rules import spacy_version
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
-from sentscore_train.data.download import new_file
 from sentscore_train.data.imdb import Imdb, load_imdb
 from sentscore_train.data.splits import movie_split
 from sentscore_train.data.vocabulary import build_vocabulary
@@ -212,8 +212,7 @@ class _Cache:
             except (OSError, SafetensorError):
                 pass  # made again below
         arrays = make()
-        with new_file(path) as target:
-            target.write(save(arrays, {"made_from": made_from}))
+        write_file(path, save(arrays, {"made_from": made_from}))
         return arrays
 
 

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from sentscore.errors import OutputError
+from sentscore.files import hidden_sibling, hold, new_file, new_folder, write_file
+
+NOBODY = 65_534
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """Lets no file grow beyond `size` bytes; Python ignores the signal that comes with it."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Gives up root's right to write anywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class TestLeftovers:
+    def test_what_a_killed_process_left_is_removed(self, tmp_path: Path) -> None:
+        dead = hidden_sibling(tmp_path / "a.csv", "0123abcd.part")
+        other = hidden_sibling(tmp_path / "b.csv", "0123abcd.part")
+        for part in (dead, other):
+            part.touch()
+        write_file(tmp_path / "a.csv", b"text")
+        assert files(tmp_path) == sorted([other.name, "a.csv"])
+
+    def test_what_another_process_is_writing_stays(self, tmp_path: Path) -> None:
+        with new_file(tmp_path / "a.csv") as slow:
+            slow.write(b"slow")
+            write_file(tmp_path / "a.csv", b"text")
+            assert len(files(tmp_path)) == 2
+        assert (tmp_path / "a.csv").read_bytes() == b"slow"
+        assert files(tmp_path) == ["a.csv"]
+
+    def test_one_that_is_removed_before_it_is_held_is_made_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tries = 0
+
+        def late(file: BinaryIO) -> bool:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                [part] = tmp_path.iterdir()
+                part.unlink()
+            return True
+
+        monkeypatch.setattr("sentscore.files.hold", late)
+        with new_file(tmp_path / "a.csv") as file:
+            file.write(b"there")
+        assert tries == 2
+        assert (tmp_path / "a.csv").read_bytes() == b"there"
+
+    def test_parts_stay_where_nobody_can_tell_whose_they_are(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        part = hidden_sibling(tmp_path / "a.csv", "0123abcd.part")
+        part.touch()
+        monkeypatch.setattr("sentscore.files.hold", lambda file: None)
+        write_file(tmp_path / "a.csv", b"text")
+        assert part.exists()
+
+    @pytest.mark.parametrize(
+        ("code", "held"),
+        [(errno.EWOULDBLOCK, False), (errno.EACCES, False), (errno.ENOLCK, None), (errno.EINVAL, None)],
+    )
+    def test_what_a_file_system_says_of_locks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, held: bool | None
+    ) -> None:
+        def refuse(*arguments: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        with (tmp_path / "a").open("xb") as file:
+            assert hold(file) is held
+
+
+class TestNewFile:
+    def test_the_file_is_there_only_when_the_block_has_ended(self, tmp_path: Path) -> None:
+        path = tmp_path / "a"
+        path.write_bytes(b"old")
+        with new_file(path) as file:
+            file.write(b"new")
+            file.flush()
+            assert path.read_bytes() == b"old"
+        assert path.read_bytes() == b"new"
+        assert files(tmp_path) == ["a"]
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
+    def test_nothing_is_left_behind(self, tmp_path: Path, error: type[BaseException]) -> None:
+        def fail() -> None:
+            with new_file(tmp_path / "a") as file:
+                file.write(b"half")
+                raise error
+
+        with pytest.raises(error):
+            fail()
+        assert files(tmp_path) == []
+
+    def test_the_mode_follows_the_umask(self, tmp_path: Path) -> None:
+        before = os.umask(0o027)
+        try:
+            with new_file(tmp_path / "a"):
+                pass
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+    def test_a_link_stays_and_its_file_is_replaced(self, tmp_path: Path) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "in" / "file")
+        with new_file(tmp_path / "link") as file:
+            file.write(b"x")
+        assert (tmp_path / "link").is_symlink()
+        assert files(tmp_path / "in") == ["file"]
+
+    def test_the_longest_name_that_a_file_can_have(self, tmp_path: Path) -> None:
+        name = "n" * 255
+        with new_file(tmp_path / name):
+            pass
+        assert files(tmp_path) == [name]
+
+    def test_a_read_only_folder(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            Path(name).chmod(0o555)
+            with unprivileged(), pytest.raises(OutputError, match=r"a\.csv: cannot be written \(Permission denied\)"):
+                new_file(Path(name) / "a.csv").__enter__()
+            assert files(Path(name)) == []
+
+    def test_a_full_disk_is_an_output_error_where_it_is_written_to(self, tmp_path: Path) -> None:
+        seen = []
+
+        def write() -> None:
+            with new_file(tmp_path / "a") as file:
+                try:
+                    file.write(bytes(100_000))
+                except OutputError as error:
+                    seen.append(str(error))
+                    raise
+
+        with full_disk(10_000), pytest.raises(OutputError):
+            write()
+        assert seen == [
+            f"{tmp_path / 'a'}: cannot be written (File too large): free space there or choose another place"
+        ]
+        assert files(tmp_path) == []
+
+    def test_a_full_disk_is_an_output_error_when_the_rest_is_written(self, tmp_path: Path) -> None:
+        with full_disk(10), pytest.raises(OutputError, match=r"a: cannot be written \(File too large\)"):
+            write_file(tmp_path / "a", bytes(100))
+        assert files(tmp_path) == []
+
+    def test_folders_above_are_made_where_asked_for(self, tmp_path: Path) -> None:
+        with pytest.raises(OutputError, match="No such file or directory"):
+            new_file(tmp_path / "new" / "a").__enter__()
+        with new_file(tmp_path / "new" / "a", parents=True):
+            pass
+        assert files(tmp_path / "new") == ["a"]
+
+
+def fill_and_fail(folder: Path, error: BaseException, *, replace: bool = False) -> None:
+    with new_folder(folder, replace=replace) as content:
+        (content / "half").touch()
+        raise error
+
+
+class TestNewFolder:
+    def test_it_is_there_only_when_the_block_has_ended(self, tmp_path: Path) -> None:
+        with new_folder(tmp_path / "out" / "data") as folder:
+            (folder / "a").touch()
+            assert not (tmp_path / "out" / "data").exists()
+        assert files(tmp_path / "out") == ["data"]
+        assert files(tmp_path / "out" / "data") == ["a"]
+
+    def test_an_interrupted_folder_never_appears(self, tmp_path: Path) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            fill_and_fail(tmp_path / "data", KeyboardInterrupt())
+        assert list(tmp_path.iterdir()) == []
+
+    def test_one_that_exists_is_replaced_only_where_asked_for(self, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "old").touch()
+        with pytest.raises(OutputError, match="data: exists already: remove it or choose another folder"):
+            new_folder(tmp_path / "data").__enter__()
+        with new_folder(tmp_path / "data", replace=True) as folder:
+            (folder / "new").touch()
+            assert files(tmp_path / "data") == ["old"]
+        assert files(tmp_path) == ["data"]
+        assert files(tmp_path / "data") == ["new"]
+
+    def test_one_that_cannot_be_replaced_stays(self, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        with pytest.raises(OutputError, match=r"data: cannot be written \(No space left on device\)"):
+            fill_and_fail(tmp_path / "data", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), replace=True)
+        assert files(tmp_path) == ["data"]
+
+    def test_one_comes_back_when_the_new_one_cannot_take_its_place(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rename = Path.rename
+
+        def refuse(source: Path, target: Path) -> Path:
+            if source.name.endswith(".part") and any(source.iterdir()):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return rename(source, target)
+
+        (tmp_path / "data").mkdir()
+        monkeypatch.setattr(Path, "rename", refuse)
+
+        def replace() -> None:
+            with new_folder(tmp_path / "data", replace=True) as folder:
+                (folder / "new").touch()
+
+        with pytest.raises(OutputError, match=r"data: cannot be written \(Input/output error\)"):
+            replace()
+        assert files(tmp_path) == ["data"]
+        assert files(tmp_path / "data") == []
+
+    def test_what_a_killed_process_left_is_removed_and_what_another_one_fills_stays(self, tmp_path: Path) -> None:
+        dead = hidden_sibling(tmp_path / "data", "0123abcd.part")
+        dead.mkdir()
+        (dead / "half").touch()
+        with new_folder(tmp_path / "data", replace=True) as slow:
+            (slow / "slow").touch()
+            with new_folder(tmp_path / "data"):
+                assert not dead.exists()
+            assert files(tmp_path / "data") == []
+        assert files(tmp_path) == ["data"]
+        assert files(tmp_path / "data") == ["slow"]
