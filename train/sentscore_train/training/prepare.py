@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from sentscore.files import write_file
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.rules import spacy_version
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
+from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
 from sentscore_train.data.imdb import Imdb, load_imdb
 from sentscore_train.data.splits import movie_split
 from sentscore_train.data.vocabulary import build_vocabulary
@@ -34,8 +30,6 @@ from sentscore_train.training.loop import TrainingData
 
 _CODE: Final = 1  # raised when a step here comes to another result from the same input
 _STEP: Final = 1_000  # reviews between two reports
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 def prepare(
@@ -65,7 +59,7 @@ def prepare(
     """
     report(Progress("reading the reviews", 0, 1))
     imdb = load_imdb(imdb_source, data_dir=data_dir, allow_partial=allow_partial, report=report)
-    cache = _Cache(data_dir / "prepared")
+    cache = ArrayCache(data_dir / "prepared")
     corpus = _corpus(imdb, config.vocabulary_size, cache, report)
 
     phase = "training the word vectors"
@@ -131,13 +125,13 @@ class _Corpus:
     facts: dict[str, Any]
 
 
-def _corpus(imdb: Imdb, vocabulary_size: int, cache: _Cache, report: Report) -> _Corpus:
+def _corpus(imdb: Imdb, vocabulary_size: int, cache: ArrayCache, report: Report) -> _Corpus:
     texts = imdb.train.texts + imdb.unsup.texts
-    facts = {"corpus": _digest(texts), "spacy": spacy_version(), "size": vocabulary_size, "code": _CODE}
+    facts = {"corpus": hash_texts(texts), "spacy": spacy_version(), "size": vocabulary_size, "code": _CODE}
     report(Progress("building the vocabulary", 0, 1))
     stored = cache.get("vocabulary", facts, lambda: _vocabulary_arrays(texts, vocabulary_size))
     vocabulary = Vocabulary.from_json(stored["json"].tobytes().decode("utf-8"))
-    facts = {**facts, "vocabulary": _digest(vocabulary.tokens)}
+    facts = {**facts, "vocabulary": hash_texts(vocabulary.tokens)}
     stored = cache.get("ids", facts, lambda: _encode(vocabulary, texts, report))
     return _Corpus(texts, imdb.train.labels, vocabulary, EncodedTexts(stored["ids"], stored["offsets"]), facts)
 
@@ -147,7 +141,7 @@ def _opinions(
     corpus: _Corpus,
     train: npt.NDArray[np.int64],
     asked: npt.NDArray[np.int64],
-    cache: _Cache,
+    cache: ArrayCache,
     report: Report,
 ) -> dict[str, Logits]:
     """What each teacher says of the texts of the rows `asked` [n], logits float32 [n] by its name.
@@ -161,7 +155,7 @@ def _opinions(
         report: told how far each teacher is.
     """
     encoded, labels, vocab_size = corpus.encoded, corpus.labels[train], len(corpus.vocabulary)
-    split = {"train": _digest([corpus.texts[row] for row in train])}
+    split = {"train": hash_texts([corpus.texts[row] for row in train])}
 
     def linear() -> Arrays:
         report(Progress("fitting the linear teacher", 0, 1))
@@ -194,28 +188,6 @@ def _opinions(
     return opinions
 
 
-class _Cache:
-    """Results on disk as safetensors, one file for each key; a damaged file counts as none."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def get(self, name: str, key: dict[str, Any], make: Callable[[], Arrays]) -> Arrays:
-        """The arrays made from what `key` says, from disk or made now."""
-        made_from = json.dumps(key, sort_keys=True)
-        path = self.folder / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.safetensors"
-        if path.exists():
-            try:
-                with safe_open(path, "np") as file:
-                    if file.metadata() == {"made_from": made_from}:
-                        return {tensor: file.get_tensor(tensor) for tensor in file.keys()}  # noqa: SIM118 - no dict
-            except (OSError, SafetensorError):
-                pass  # made again below
-        arrays = make()
-        write_file(path, save(arrays, {"made_from": made_from}))
-        return arrays
-
-
 def _vocabulary_arrays(texts: Sequence[str], size: int) -> Arrays:
     content = build_vocabulary(texts, size=size).to_json()
     return {"json": np.frombuffer(content.encode("utf-8"), np.uint8)}
@@ -232,12 +204,3 @@ def _encode(vocabulary: Vocabulary, texts: Sequence[str], report: Report) -> Arr
         "ids": np.concatenate([part.ids for part in parts]),
         "offsets": np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64))),
     }
-
-
-def _digest(texts: Sequence[str]) -> str:
-    """The sha256 of texts, in hexadecimal; their borders count."""
-    digest = hashlib.sha256()
-    for text in texts:
-        content = text.encode("utf-8")
-        digest.update(len(content).to_bytes(8, "little") + content)
-    return digest.hexdigest()

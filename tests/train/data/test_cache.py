@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
+
+
+def make_ones() -> Arrays:
+    return {"ones": np.ones(3, np.float32)}
+
+
+def fail() -> Arrays:
+    raise AssertionError("made again")
+
+
+def test_a_result_is_made_once_for_each_key(tmp_path: Path) -> None:
+    cache = ArrayCache(tmp_path / "new")
+    cache.get("ones", {"size": 3}, make_ones)
+    found = cache.get("ones", {"size": 3}, fail)["ones"]
+    assert found.dtype == np.float32
+    assert found.tolist() == [1, 1, 1]
+    with pytest.raises(AssertionError, match="made again"):
+        cache.get("ones", {"size": 4}, fail)
+
+
+def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
+    cache = ArrayCache(tmp_path)
+    cache.get("ones", {}, make_ones)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:20])
+    assert cache.get("ones", {}, make_ones)["ones"].tolist() == [1, 1, 1]
+    assert cache.get("ones", {}, fail)["ones"].tolist() == [1, 1, 1]
+
+
+def test_a_hash_counts_the_borders_between_texts() -> None:
+    assert hash_texts(["ab", "c"]) != hash_texts(["a", "bc"])
+    assert hash_texts(["ab", "c"]) == hash_texts(iter(["ab", "c"]))
