@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from sentscore import InputError, Scorer
 from sentscore_export.cli import app as export_app
 from sentscore_train.cli import app
+from sentscore_train.notebook.train import NotebookConfig
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
@@ -65,6 +67,55 @@ def test_the_options_make_the_recipe(options, changed, tmp_path, monkeypatch) ->
     assert result.exit_code == 3, result.output
     for name, value in changed.items():
         assert attrgetter(name)(seen["config"]) == value, name
+
+
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [
+        ("default", ["--glove", "glove.6B.zip"]),
+        ("default", ["--glove-dim", "100"]),
+        ("default", ["--stop-after", "0"]),
+        ("notebook", ["--learning-rate", "0"]),
+        ("notebook", ["--hidden-size", "256"]),
+        ("notebook", ["--start", "runs/a"]),
+        ("notebook", ["--teacher", "gru"]),
+    ],
+)
+def test_an_option_of_the_other_preset_is_a_usage_error(preset, options) -> None:
+    result = CliRunner().invoke(app, ["gru", "--preset", preset, *options])
+    assert result.exit_code == 2
+    assert f"error: {options[0]} does not go with --preset {preset}: leave it out" in result.stderr
+
+
+def test_the_notebook_options_make_its_recipe(tmp_path, monkeypatch) -> None:
+    seen = {}
+
+    def run_notebook(cell, config, run_dir, **given: object) -> None:
+        seen.update(given, cell=cell, config=config, run_dir=run_dir)
+        raise InputError("far enough")
+
+    monkeypatch.setattr("sentscore_train.notebook.train.run_notebook", run_notebook)
+    options = ["--glove", "g.zip", "--glove-dim", "50", "--stop-after", "9", "--epochs", "2", "--threads", "1"]
+    result = CliRunner().invoke(app, ["gru", "--preset", "notebook", "--run-dir", str(tmp_path), *options])
+    assert result.exit_code == 3, result.output
+    assert (seen["cell"], seen["run_dir"], seen["glove_source"]) == ("gru", tmp_path, Path("g.zip"))
+    assert seen["config"] == NotebookConfig(dim=50, stop_after_s=9.0, epochs=2, threads=1)
+
+
+def test_torchtext_is_needed_by_the_preset_notebook_alone(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torchtext" else name)
+    result = CliRunner().invoke(app, ["lstm", "--preset", "notebook"])
+    assert result.exit_code == 2
+    assert result.stderr.endswith("error: torchtext is not installed: pip install 'sentscore[notebook]'\n")
+    missing = ["--imdb", str(tmp_path / "none"), "--data-dir", str(tmp_path), "--run-dir", str(tmp_path / "r")]
+    assert CliRunner().invoke(app, ["lstm", *missing]).exit_code == 3
+
+
+def test_bf16_on_a_cpu_is_a_usage_error(imdb, tmp_path) -> None:
+    arguments = ["--imdb", str(imdb), "--allow-partial", "--data-dir", str(tmp_path), "--run-dir", str(tmp_path / "r")]
+    result = CliRunner().invoke(app, ["lstm", *arguments, "--device", "cpu", "--precision", "bf16"])
+    assert result.exit_code == 2
+    assert "precision bf16 on cpu: needs CUDA: use --precision fp32" in result.stderr
 
 
 def test_a_source_that_is_missing_is_one_line_and_exit_code_3(tmp_path) -> None:

@@ -11,14 +11,14 @@ import torch
 from sentscore import InputError, UsageError
 from sentscore.text.encoder import EncodedTexts
 from sentscore.text.vocabulary import Vocabulary
-from sentscore_train.data.batches import LabelledTexts
+from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.extracts import ExtractConfig
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
 from sentscore_train.models.weights import load_tensors
 from sentscore_train.progress import Progress
 from sentscore_train.training import checkpoint, loop
 from sentscore_train.training.config import TrainConfig
-from sentscore_train.training.loop import TrainingData, one_cycle, predict, resolve_precision, train, update_average
+from sentscore_train.training.loop import one_cycle, predict, train, update_average
 
 CPU = torch.device("cpu")
 SIZE = 40
@@ -63,15 +63,13 @@ def without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_it_learns_and_a_killed_run_comes_to_the_same_weights(data, tmp_path, kind, precision) -> None:
-    config = replace(CONFIG, precision=precision)
-    history = train(kind, config, data, tmp_path / "whole", device=CPU)
+def test_it_learns_and_a_killed_run_comes_to_the_same_weights(data, tmp_path, kind) -> None:
+    history = train(kind, CONFIG, data, tmp_path / "whole", device=CPU)
     assert history[-1]["validation_accuracy"] > 0.9
     for at in (5, 24):  # inside the first epoch, inside the second
         with pytest.raises(KeyboardInterrupt):
-            train(kind, config, data, tmp_path / "killed", device=CPU, resume=True, report=Killer(at))
-    resumed = train(kind, config, data, tmp_path / "killed", device=CPU, resume=True)
+            train(kind, CONFIG, data, tmp_path / "killed", device=CPU, resume=True, report=Killer(at))
+    resumed = train(kind, CONFIG, data, tmp_path / "killed", device=CPU, resume=True)
     assert without_times(resumed) == without_times(history)
     whole, killed = (checkpoint.read_tensors(tmp_path / name / "best.safetensors") for name in ("whole", "killed"))
     assert whole.keys() == killed.keys()
@@ -204,23 +202,3 @@ def test_extracts_are_learned_from_and_a_killed_run_draws_the_same_ones(data, tm
     train("gru", config, data, tmp_path / "killed", device=CPU, resume=True)
     for name, tensor in checkpoint.read_tensors(tmp_path / "whole" / "best.safetensors").items():
         assert torch.equal(tensor, checkpoint.read_tensors(tmp_path / "killed" / "best.safetensors")[name])
-
-
-@pytest.mark.parametrize(("bf16", "expected"), [(0.5, "bf16"), (2.0, "fp32")])
-def test_bf16_is_taken_where_it_is_faster(monkeypatch, bf16, expected) -> None:
-    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
-    monkeypatch.setattr(loop, "_product_seconds", lambda dtype: bf16 if dtype == torch.bfloat16 else 1.0)
-    assert resolve_precision("auto", CPU) == expected
-    assert resolve_precision("fp32", CPU) == "fp32"
-    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
-    assert resolve_precision("auto", CPU) == "fp32"
-
-
-def test_a_run_that_is_carried_on_keeps_its_precision(data, tmp_path, monkeypatch) -> None:
-    config = replace(CONFIG, precision="auto")
-    monkeypatch.setattr(loop, "resolve_precision", lambda precision, device: "bf16")
-    with pytest.raises(KeyboardInterrupt):
-        train("lstm", config, data, tmp_path, device=CPU, report=Killer(10))
-    monkeypatch.setattr(loop, "resolve_precision", lambda precision, device: "fp32")
-    train("lstm", config, data, tmp_path, device=CPU, resume=True)
-    assert checkpoint.read_json(tmp_path / "best.json")["recipe"]["precision"] == "bf16"

@@ -32,7 +32,7 @@ def release_cli(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and run none of them.")] = False,
 ) -> None:
     """Make both models anew, from the reviews to the exported folders; killed, it carries on."""
-    require("torch", "torchtext", "safetensors", "gensim", "sklearn", "matplotlib", extra="train")
+    require("torch", "safetensors", "gensim", "sklearn", "matplotlib", extra="train")
     require("onnx", extra="export")
     from sentscore_train.release import ReleaseConfig, release, stages
 

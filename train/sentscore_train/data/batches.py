@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from sentscore.model.batching import padded
 from sentscore.text.encoder import EncodedTexts
+from sentscore.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,25 @@ class LabelledTexts:
             torch.from_numpy(lengths).long(),
             torch.from_numpy(self.labels[rows].astype(np.float32)),
         )
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model is trained on.
+
+    Attributes:
+        vocabulary: The vocabulary of the ids.
+        train: The encoded reviews to learn from.
+        validation: The encoded reviews of other movies, by which the epoch and the temperature are chosen.
+        vectors: The word vectors that the embedding starts from, float32 [V, E].
+        facts: Sizes, split and source, for the model card.
+    """
+
+    vocabulary: Vocabulary
+    train: LabelledTexts
+    validation: LabelledTexts
+    vectors: npt.NDArray[np.float32]
+    facts: dict[str, Any]
 
 
 def training_order(

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from sentscore.errors import ArtifactError
 from sentscore.model.artifact import Artifact, load_artifact
-from sentscore_train.models.recurrent import Gru, Lstm
 from sentscore_train.models.weights import NamedWeights, load_tensors, read_onnx_weights
 
+Cell = Literal["lstm", "gru"]
 Pooling = Literal["max", "mean", "last"]
-POOLINGS: Final = ("max", "mean", "last")
 MASKED: Final = -1e4
 """What a padded place counts as in max pooling; outputs of both cells lie in [-1, 1]."""
 
@@ -34,7 +33,7 @@ class Architecture:
             over the tokens, or `last`, the last state of each direction.
     """
 
-    name: Literal["lstm", "gru"]
+    name: Cell
     vocab_size: int
     embedding_dim: int
     hidden_size: int = 256
@@ -101,7 +100,7 @@ class SentimentClassifier(NamedWeights):
         self.architecture = a = architecture
         self.rates = dropout or Dropout()
         self.unk_id = unk_id
-        cell: type[nn.LSTM] | type[nn.GRU] = Lstm if a.name == "lstm" else Gru
+        cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM if a.name == "lstm" else nn.GRU
         self.embedding = nn.Embedding(a.vocab_size, a.embedding_dim)
         sizes = [a.embedding_dim] + [2 * a.hidden_size] * (a.num_layers - 1)
         self.layers = nn.ModuleList(BidirectionalLayer(cell, size, a.hidden_size) for size in sizes)

@@ -7,9 +7,8 @@ import re
 import torch
 from torch import Tensor, nn
 
-from sentscore_train.models.classifier import Architecture
+from sentscore_train.models.classifier import Architecture, Cell
 from sentscore_train.models.weights import NamedWeights
-from sentscore_train.training.config import Kind
 
 
 class NotebookClassifier(NamedWeights):
@@ -21,7 +20,7 @@ class NotebookClassifier(NamedWeights):
 
     def __init__(
         self,
-        kind: Kind,
+        cell: Cell,
         *,
         vocab_size: int,
         embedding_dim: int,
@@ -31,10 +30,10 @@ class NotebookClassifier(NamedWeights):
         pad_id: int,
     ) -> None:
         super().__init__()
-        self.architecture = Architecture(kind, vocab_size, embedding_dim, hidden_size, num_layers, ("last",))
-        cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM if kind == "lstm" else nn.GRU
+        self.architecture = Architecture(cell, vocab_size, embedding_dim, hidden_size, num_layers, ("last",))
+        recurrent: type[nn.LSTM] | type[nn.GRU] = nn.LSTM if cell == "lstm" else nn.GRU
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=pad_id)
-        self.rnn = cell(
+        self.rnn = recurrent(
             embedding_dim,
             hidden_size,
             num_layers=num_layers,

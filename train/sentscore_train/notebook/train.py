@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from sentscore.errors import UsageError
 from sentscore.files import write_file
 from sentscore.text.vocabulary import Vocabulary
+from sentscore_train.models.classifier import Cell
 from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.notebook.data import NotebookData, load_tokens, notebook_data
 from sentscore_train.notebook.glove import load_glove
@@ -36,8 +37,8 @@ from sentscore_train.notebook.model import NotebookClassifier, start_from_vector
 from sentscore_train.notebook.state import State, found_state, restore, save
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.training import checkpoint
-from sentscore_train.training.config import Kind, Precision
-from sentscore_train.training.loop import autocast, precision_of_run
+from sentscore_train.training.config import Precision
+from sentscore_train.training.device import autocast, resolve_run_precision
 
 if TYPE_CHECKING:
     from torchtext.data import Batch, BucketIterator
@@ -118,7 +119,7 @@ class _Run:
 
 
 def run_notebook(
-    kind: Kind,
+    cell: Cell,
     config: NotebookConfig,
     run_dir: Path,
     *,
@@ -138,7 +139,7 @@ def run_notebook(
     epochs, or for fewer: of those that are over, the best is tested then.
 
     Args:
-        kind: `lstm` or `gru`.
+        cell: `lstm` or `gru`.
         config: the recipe.
         run_dir: the folder to make, or to carry on in with `resume`.
         imdb_source: as in `imdb.load_imdb`.
@@ -155,7 +156,7 @@ def run_notebook(
         OutputError: the data folder or a checkpoint cannot be written.
     """
     deadline = math.inf if config.stop_after_s is None else time.monotonic() + config.stop_after_s
-    recipe = {"kind": kind, **asdict(config), "precision": precision_of_run(run_dir, config.precision, device)}
+    recipe = {"kind": cell, **asdict(config), "precision": resolve_run_precision(run_dir, config.precision, device)}
     found = checkpoint.read_resume(run_dir)
     state = State() if found is None else found_state(found[0], run_dir, recipe, resume=resume)
     if state.done:
@@ -175,7 +176,7 @@ def run_notebook(
             vectors=vectors,
         )
         del vectors  # 80 MB and more that training has no use for
-        model, optimizer = _new_model(kind, config, data, device)
+        model, optimizer = _new_model(cell, config, data, device)
         facts = data.facts(seed=config.seed)
         run = _Run(config, run_dir, recipe, facts, data, model, optimizer, device, deadline, report)
         report(Progress("vocabulary", 1, 1))
@@ -199,10 +200,10 @@ def _result(state: State) -> NotebookResult:
 
 
 def _new_model(
-    kind: Kind, config: NotebookConfig, data: NotebookData, device: torch.device
+    cell: Cell, config: NotebookConfig, data: NotebookData, device: torch.device
 ) -> tuple[NotebookClassifier, torch.optim.Optimizer]:
     model = NotebookClassifier(
-        kind,
+        cell,
         vocab_size=len(data.vocabulary),
         embedding_dim=config.dim,
         hidden_size=config.hidden_size,

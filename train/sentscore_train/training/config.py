@@ -10,7 +10,6 @@ from sentscore_train.data.word_vectors import SkipGramConfig
 from sentscore_train.models.classifier import Dropout, Pooling
 from sentscore_train.teachers.document_vectors import DocVectorConfig
 
-Kind = Literal["lstm", "gru"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 FURTHER_EPOCHS = 1
@@ -56,7 +55,7 @@ class TrainConfig:
             of these models, NB-SVM and a classifier on document vectors.
         documents: the document vectors of that teacher.
         seed: of the split, the vectors, the weights, the order and dropout.
-        precision: bf16 autocast where the device is faster in it (`auto`), weights always in float32.
+        precision: of the products; `auto` is bf16 on a GPU that has it. Weights are always float32.
         threads: of torch on the CPU; None leaves torch's own choice. A resumed run must use the same.
         checkpoint_every_s: seconds between two checkpoints inside an epoch.
     """

@@ -11,8 +11,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,40 +20,22 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from sentscore.errors import DeviceError, UsageError
+from sentscore.errors import UsageError
 from sentscore.files import write_file
 from sentscore.model.batching import batches_by_length
 from sentscore.text.encoder import head_and_tail
 from sentscore.text.vocabulary import Vocabulary
-from sentscore_train.data.batches import LabelledTexts, training_order
+from sentscore_train.data.batches import LabelledTexts, TrainingData, training_order
 from sentscore_train.data.extracts import sentence_ends, with_extracts
 from sentscore_train.evaluation.calibration import fit_temperature, log_loss
-from sentscore_train.models.classifier import Architecture, SentimentClassifier
+from sentscore_train.models.classifier import Architecture, Cell, SentimentClassifier
 from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.training import checkpoint
-from sentscore_train.training.config import Kind, Precision, TrainConfig
+from sentscore_train.training.config import Precision, TrainConfig
+from sentscore_train.training.device import autocast, resolve_run_precision
 
 _EVALUATION_TOKENS = 32_768  # a batch of validation, padding included; about 300 MB of activations
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a model is trained on.
-
-    Attributes:
-        vocabulary: of the ids.
-        train: encoded reviews to learn from.
-        validation: encoded reviews of other movies, to choose the epoch and the temperature by.
-        vectors: float32 [V, E], where the embedding starts.
-        facts: sizes, split and source, for the model card.
-    """
-
-    vocabulary: Vocabulary
-    train: LabelledTexts
-    validation: LabelledTexts
-    vectors: npt.NDArray[np.float32]
-    facts: dict[str, Any]
 
 
 @dataclass
@@ -75,7 +55,7 @@ class _State:
 
 
 def train(
-    kind: Kind,
+    cell: Cell,
     config: TrainConfig,
     data: TrainingData,
     run_dir: Path,
@@ -98,10 +78,10 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    model = _new_model(kind, config, data).to(device)
+    model = _new_model(cell, config, data).to(device)
     averaged = copy.deepcopy(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    recipe = {"kind": kind, **asdict(config), "precision": precision_of_run(run_dir, config.precision, device)}
+    recipe = {"kind": cell, **asdict(config), "precision": resolve_run_precision(run_dir, config.precision, device)}
     if config.start:
         recipe["start_recipe"] = checkpoint.read_json(Path(config.start) / "best.json")["recipe"]
     state = _restore(run_dir, resume, recipe, model, averaged, optimizer)
@@ -158,10 +138,10 @@ def train(
     return state.history
 
 
-def _new_model(kind: Kind, config: TrainConfig, data: TrainingData) -> SentimentClassifier:
+def _new_model(cell: Cell, config: TrainConfig, data: TrainingData) -> SentimentClassifier:
     """A model with random weights on top of the word vectors, or with the best weights of the run to start from."""
     vocab_size, embedding_dim = data.vectors.shape
-    architecture = Architecture(kind, vocab_size, embedding_dim, config.hidden_size, config.num_layers, config.pooling)
+    architecture = Architecture(cell, vocab_size, embedding_dim, config.hidden_size, config.num_layers, config.pooling)
     model = SentimentClassifier(architecture, config.dropout, unk_id=data.vocabulary.unk_id)
     if not config.start:
         with torch.no_grad():
@@ -264,60 +244,6 @@ def one_cycle(share: float, warm_up: float) -> float:
     if share < warm_up:
         return 1.0 / 25.0 + (1.0 - 1.0 / 25.0) * (1.0 - math.cos(math.pi * share / warm_up)) / 2.0
     return (1.0 + math.cos(math.pi * (share - warm_up) / (1.0 - warm_up))) / 2.0
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """CUDA if there is one, else the CPU; or the device asked for by name.
-
-    Raises:
-        DeviceError: torch does not know the device or cannot use it.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # builds without CUDA raise the latter
-        reason = str(error).splitlines()[0]
-        raise DeviceError(f"device {name} cannot be used ({reason}): use --device cpu") from error
-    return device
-
-
-def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """`bf16` or `fp32`: what `auto` means on a device."""
-    if precision != "auto":
-        return precision
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    supported = torch.cpu._is_avx512_bf16_supported()  # no public name for it yet
-    return "bf16" if supported and _product_seconds(torch.bfloat16) < _product_seconds(torch.float32) else "fp32"
-
-
-def _product_seconds(dtype: torch.dtype) -> float:
-    """What a product of a recurrent layer takes: some processors that have bf16 are slower in it than in float32."""
-    states, weights = torch.ones(1024, 256, dtype=dtype), torch.ones(256, 1024, dtype=dtype)
-    seconds = []
-    for _ in range(10):
-        started = time.perf_counter()
-        torch.mm(states, weights)
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
-
-
-def precision_of_run(run_dir: Path, precision: Precision, device: torch.device) -> Precision:
-    """`bf16` or `fp32`; a run that is carried on keeps what `auto` meant when it began."""
-    found = checkpoint.read_resume_state(run_dir) if precision == "auto" else None
-    if found is not None:
-        begun: Precision = found["recipe"]["precision"]
-        return begun
-    return resolve_precision(precision, device)
-
-
-@contextmanager
-def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
-    """bf16 autocast where the precision asks for it."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        yield
 
 
 def _texts(train: LabelledTexts, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:

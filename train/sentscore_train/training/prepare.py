@@ -15,7 +15,7 @@ from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.rules import spacy_version
 from sentscore.text.vocabulary import Vocabulary
-from sentscore_train.data.batches import LabelledTexts
+from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
 from sentscore_train.data.imdb import Imdb, load_imdb
 from sentscore_train.data.splits import movie_split
@@ -26,7 +26,6 @@ from sentscore_train.teachers.document_vectors import document_vectors
 from sentscore_train.teachers.nbsvm import NbSvm, NbSvmConfig
 from sentscore_train.teachers.opinions import Logits, model_opinion, soft_labels, vector_opinion
 from sentscore_train.training.config import TrainConfig
-from sentscore_train.training.loop import TrainingData
 
 _CODE: Final = 1  # raised when a step here comes to another result from the same input
 _STEP: Final = 1_000  # reviews between two reports

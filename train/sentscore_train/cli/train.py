@@ -1,0 +1,228 @@
+"""`sentscore-train lstm` and `gru`: train a model on the IMDB reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from sentscore.cli.guard import require
+from sentscore.errors import UsageError
+from sentscore_train.cli.options import (
+    DataDirOption,
+    ImdbOption,
+    PartialOption,
+    SeedOption,
+    TorchDeviceOption,
+    TorchThreadsOption,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from sentscore_train.models.classifier import Cell
+    from sentscore_train.notebook.train import NotebookConfig
+    from sentscore_train.progress import Report
+    from sentscore_train.training.config import TrainConfig
+
+Preset = Literal["notebook", "default"]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Where a training reads and writes, and what it runs on.
+
+    Attributes:
+        cell: Either `lstm` or `gru`.
+        run_dir: The folder of the run.
+        imdb: The source of the reviews; None downloads them.
+        data_dir: Where downloads and prepared data are kept.
+        allow_partial: Whether fewer reviews than published are accepted.
+        resume: Whether to carry on from the last checkpoint.
+        device: The device to train on.
+    """
+
+    cell: Cell
+    run_dir: Path
+    imdb: Path | None
+    data_dir: Path
+    allow_partial: bool
+    resume: bool
+    device: torch.device
+
+
+def train_command(cell: Cell) -> Callable[..., None]:
+    """Returns the command that trains a BiLSTM or a BiGRU."""
+
+    def train_cli(
+        preset: Annotated[
+            Preset, typer.Option("--preset", help="notebook: the tutorial notebook to the letter; default: ours.")
+        ] = "default",
+        run_dir: Annotated[
+            Path | None,
+            typer.Option("--run-dir", help="Folder of the run.  [default: runs/PRESET-MODEL]", show_default=False),
+        ] = None,
+        imdb: ImdbOption = None,
+        glove: Annotated[
+            Path | None,
+            typer.Option(
+                "--glove", help="glove.6B.zip, or a folder or .txt of it; preset notebook only.  [default: downloaded]"
+            ),
+        ] = None,
+        glove_dim: Annotated[
+            int | None,
+            typer.Option("--glove-dim", help="50, 100, 200 or 300; preset notebook only.  [default: 100]"),
+        ] = None,
+        data_dir: DataDirOption = Path("data"),
+        allow_partial: PartialOption = False,
+        resume: Annotated[
+            bool, typer.Option("--resume", help="Carry on from the last checkpoint in the run folder.")
+        ] = False,
+        epochs: Annotated[
+            int | None, typer.Option("--epochs", min=1, help="Passes over the reviews.  [default: by preset]")
+        ] = None,
+        learning_rate: Annotated[
+            float | None,
+            typer.Option("--learning-rate", min=0.0, help="Highest rate of the schedule; preset default only."),
+        ] = None,
+        hidden_size: Annotated[
+            int | None, typer.Option("--hidden-size", min=1, help="Units in each direction; preset default only.")
+        ] = None,
+        start: Annotated[
+            Path | None,
+            typer.Option("--start", help="Finished run whose best weights are the first ones; preset default only."),
+        ] = None,
+        teacher: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--teacher",
+                help="Exported model that labels the unlabelled reviews, together with linear ones; may be repeated; "
+                "preset default only.",
+            ),
+        ] = None,
+        seed: SeedOption = 1234,
+        device: TorchDeviceOption = "auto",
+        precision: Annotated[
+            Literal["auto", "fp32", "bf16"] | None,
+            typer.Option(
+                "--precision",
+                help="Precision of the products; bf16 needs CUDA.  [default: fp32 in notebook, else auto]",
+                show_default=False,
+            ),
+        ] = None,
+        threads: TorchThreadsOption = None,
+        checkpoint_every: Annotated[float, typer.Option("--checkpoint-every", help="Seconds between checkpoints.")] = (
+            180.0
+        ),
+        stop_after: Annotated[
+            float | None,
+            typer.Option("--stop-after", help="Seconds after which to save and stop; preset notebook only."),
+        ] = None,
+    ) -> None:
+        of_notebook = {"--glove": glove, "--glove-dim": glove_dim, "--stop-after": stop_after}
+        of_default = {
+            "--learning-rate": learning_rate,
+            "--hidden-size": hidden_size,
+            "--start": start,
+            "--teacher": teacher or None,
+        }
+        for name, value in (of_default if preset == "notebook" else of_notebook).items():
+            if value is not None:
+                raise UsageError(f"{name} does not go with --preset {preset}: leave it out or choose the other preset")
+        require("torch", "safetensors", "gensim", "sklearn", "matplotlib", extra="train")
+        if preset == "notebook":
+            require("torchtext", extra="notebook")
+        from sentscore_train.cli.console import epoch_line, progress_bars
+        from sentscore_train.evaluation.plots import plot_history
+        from sentscore_train.training.device import pick_device, resolve_precision
+
+        run_dir = run_dir or Path("runs") / f"{preset}-{cell}"
+        run = _Run(cell, run_dir, imdb, data_dir, allow_partial, resume, pick_device(device))
+        if precision is not None:
+            resolve_precision(precision, run.device)  # refuses now what it would refuse when all is prepared
+        common = _given(
+            seed=seed, epochs=epochs, precision=precision, threads=threads, checkpoint_every_s=checkpoint_every
+        )
+        typer.echo(f"{cell}, preset {preset}, on {run.device}, in {run_dir}", err=True)
+        with progress_bars() as report:
+            if preset == "notebook":
+                from sentscore_train.notebook.train import NotebookConfig
+
+                notebook = NotebookConfig(**common, **_given(dim=glove_dim, stop_after_s=stop_after))
+                history, finished = _train_notebook(run, notebook, glove, report)
+            else:
+                config = _default_config(
+                    common, hidden_size=hidden_size, learning_rate=learning_rate, start=start, teachers=teacher or []
+                )
+                history, finished = _train_default(run, config, report), True
+        for entry in history:
+            typer.echo(epoch_line(entry))
+        if history:
+            plot_history(history, run_dir / "curves.svg")
+        if not finished:
+            typer.echo(f"time is up: carry on with --resume --run-dir {run_dir}", err=True)
+
+    return train_cli
+
+
+def _default_config(
+    common: dict[str, Any],
+    *,
+    hidden_size: int | None,
+    learning_rate: float | None,
+    start: Path | None,
+    teachers: list[str],
+) -> TrainConfig:
+    """Returns the recipe of the preset `default`; with teachers or a start, other numbers are the defaults."""
+    from sentscore_train.data.word_vectors import SkipGramConfig
+    from sentscore_train.teachers.document_vectors import DocVectorConfig
+    from sentscore_train.training.config import FURTHER_EPOCHS, FURTHER_LEARNING_RATE, TAUGHT_EPOCHS, TrainConfig
+
+    numbers: dict[str, Any] = {}
+    if teachers:
+        numbers = {"epochs": TAUGHT_EPOCHS}
+    if start is not None:
+        numbers = {"start": str(start), "epochs": FURTHER_EPOCHS, "learning_rate": FURTHER_LEARNING_RATE}
+    return TrainConfig(
+        **{**numbers, **common, **_given(hidden_size=hidden_size, learning_rate=learning_rate)},
+        teachers=tuple(teachers),
+        vectors=SkipGramConfig(seed=common["seed"]),
+        documents=DocVectorConfig(seed=common["seed"]),
+    )
+
+
+def _train_default(run: _Run, config: TrainConfig, report: Report) -> list[dict[str, float]]:
+    from sentscore_train.training.loop import train
+    from sentscore_train.training.prepare import prepare
+
+    data = prepare(config, run.imdb, run.data_dir, allow_partial=run.allow_partial, report=report)
+    return train(run.cell, config, data, run.run_dir, device=run.device, resume=run.resume, report=report)
+
+
+def _train_notebook(
+    run: _Run, config: NotebookConfig, glove: Path | None, report: Report
+) -> tuple[list[dict[str, float]], bool]:
+    """Returns the history, and whether the run came to its end."""
+    from sentscore_train.notebook.train import run_notebook
+
+    result = run_notebook(
+        run.cell,
+        config,
+        run.run_dir,
+        imdb_source=run.imdb,
+        glove_source=glove,
+        data_dir=run.data_dir,
+        device=run.device,
+        allow_partial=run.allow_partial,
+        resume=run.resume,
+        report=report,
+    )
+    return result.history, result.finished
+
+
+def _given(**values: object) -> dict[str, Any]:
+    """Returns the values that are not None; the others keep their defaults."""
+    return {name: value for name, value in values.items() if value is not None}
