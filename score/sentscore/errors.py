@@ -19,7 +19,11 @@ INTERRUPTED = 130
 
 
 class SentscoreError(Exception):
-    """Base of every error raised on purpose; `exit_code` is what the command line exits with."""
+    """The base of every error raised on purpose.
+
+    Attributes:
+        exit_code: The exit code of the command line.
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -37,7 +41,7 @@ class InputError(SentscoreError):
 
 
 class ArtifactError(SentscoreError):
-    """A model artifact that is missing, tampered with, or of a format version not known here."""
+    """A model artifact that is missing, changed, or of an unknown format version."""
 
     exit_code = 4
 
@@ -52,3 +56,8 @@ class OutputError(SentscoreError):
     """An output that exists already, is read-only, or cannot be written to its end."""
 
     exit_code = 6
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or the name of its type where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sentscore.errors import OutputError
+from sentscore.errors import OutputError, first_line
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         _remove_leftovers(path)
         part.mkdir()
         with suppress(OSError):  # Windows cannot open folders
-            hold(stack.enter_context(_open_descriptor(part)))
+            lock(stack.enter_context(_open_descriptor(part)))
         yield part
         try:
             if place.exists():
@@ -110,18 +110,21 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def hidden_sibling(path: Path, suffix: str) -> Path:
-    """Returns a path beside what `path` leads to: `.sentscore-`, 16 digits that stand for its name, the suffix."""
+    """Returns the path of a hidden file that belongs to the file `path` and lies beside it.
+
+    Its name is `.sentscore-DIGITS.SUFFIX`. The 16 digits are a hash of the file's name; the name itself could make one
+    that is longer than the file system allows.
+    """
     place = Path(os.path.realpath(path))
-    # Digits, for a longer name than the file's could be too long for the file system.
     digits = hashlib.blake2b(os.fsencode(place.name), digest_size=8).hexdigest()
     return place.parent / f".sentscore-{digits}.{suffix}"
 
 
-def hold(file: BinaryIO | int) -> bool | None:
-    """Keeps a file or its descriptor for this process until it is closed.
+def lock(file: BinaryIO | int) -> bool | None:
+    """Locks an open file, given as itself or its descriptor, for this process until it is closed.
 
     Returns:
-        Whether this process has it, and no other; None where the system or the file system has no such locks.
+        True if this process holds the lock, False if another one does, None where the file system has no such locks.
     """
     if os.name == "nt":
         return None
@@ -146,7 +149,10 @@ def has_name(file: BinaryIO, path: Path) -> bool:
 
 @contextmanager
 def output_errors(name: str) -> Iterator[None]:
-    """Turns a failed write into an `OutputError`; a closed pipe stays what it is, for that is no failure.
+    """Turns the failed writes of a block into `OutputError`s; a closed pipe is no failure and is passed on.
+
+    Args:
+        name: The output, for the message.
 
     Raises:
         OutputError: Writing failed.
@@ -156,7 +162,7 @@ def output_errors(name: str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
+        reason = error.strerror or first_line(error)
         raise OutputError(f"{name}: cannot be written ({reason}): free space there or choose another place") from error
 
 
@@ -173,21 +179,21 @@ class _OutputFile(io.FileIO):
 
 
 def _open_part(path: Path) -> tuple[BinaryIO, Path]:
-    """Opens a new file beside `path`, which no other process removes as long as it is held."""
+    """Opens and locks a new file beside `path`; a lock keeps other processes from removing it."""
     while True:
         part = hidden_sibling(path, f"{secrets.token_hex(4)}.part")
         file = io.BufferedWriter(_OutputFile(part, path))
-        hold(file)
+        lock(file)
         if has_name(file, part):
             return file, part
-        file.close()  # removed before it was held
+        file.close()  # another process removed it before it was locked
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Removes what killed processes left of a file or folder; processes at work hold theirs."""
+    """Removes what killed processes left of a file or folder; a process at work has locked its own."""
     for part in hidden_sibling(path, "").parent.glob(hidden_sibling(path, "*.part").name):
         with suppress(OSError), _open_descriptor(part) as descriptor:
-            if hold(descriptor):
+            if lock(descriptor):
                 if part.is_dir():
                     shutil.rmtree(part)
                 else:

@@ -1,4 +1,4 @@
-"""File formats: which one a name stands for, and the name that a scored file gets.
+"""File formats: which one a file's name or first bytes stand for, and the name that a scored file gets.
 
 A format is a kind of table (Parquet, CSV, ...) and a compression around it, as in `reviews.csv.gz`.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from sentscore.errors import UsageError
 
 
 class Kind(StrEnum):
-    """How rows are laid out in a file."""
+    """A kind of table: how rows are laid out in a file."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -23,7 +24,7 @@ class Kind(StrEnum):
 
 
 class Compression(StrEnum):
-    """A compression around a file, by the name that Arrow knows it under."""
+    """A compression around a file, by Arrow's name for it."""
 
     GZIP = "gzip"
     ZSTD = "zstd"
@@ -37,6 +38,9 @@ class Format:
     compression: Compression | None = None
 
 
+DELIMITERS: Final = {Kind.CSV: ",", Kind.TSV: "\t"}
+"""The character between the fields of a row."""
+
 _KINDS = {
     ".parquet": Kind.PARQUET,
     ".pq": Kind.PARQUET,
@@ -49,14 +53,14 @@ _KINDS = {
 _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
 _MAGIC = {b"\x1f\x8b": Compression.GZIP, b"\x28\xb5\x2f\xfd": Compression.ZSTD}
 
-KNOWN = ".parquet, .csv, .tsv, .jsonl or .txt, each also with .gz or .zst"
-"""The names that stand for a format, for messages and help."""
+KNOWN_FORMATS = ".parquet, .csv, .tsv, .jsonl or .txt, each also with .gz or .zst"
+"""The endings that stand for a format, for messages and help texts."""
 
 
 def split_name(name: str) -> tuple[str, str]:
     """Splits a file name into its stem and its ending: `reviews.csv.gz` into `reviews` and `.csv.gz`.
 
-    The ending is as much of the name as stands for a format; where nothing does, it is the last suffix.
+    The ending is the last suffix, or the last two where the last one stands for a compression.
     """
     path = Path(name)
     if path.suffix.lower() in _COMPRESSIONS:
@@ -65,40 +69,40 @@ def split_name(name: str) -> tuple[str, str]:
     return path.stem, path.suffix
 
 
-def format_of(name: str) -> Format | None:
-    """Returns the format that a file name stands for; None where its ending is not a known one."""
+def parse_file_name(name: str) -> Format | None:
+    """Returns the format that a file name stands for, None if its ending is unknown."""
     path = Path(name)
-    compression = compression_of_name(name)
+    compression = parse_compression(name)
     kind = _KINDS.get(Path(path.stem).suffix.lower() if compression else path.suffix.lower())
     return Format(kind, compression) if kind else None
 
 
-def compression_of_name(name: str) -> Compression | None:
-    """Returns the compression that a file name stands for, whatever is inside."""
+def parse_compression(name: str) -> Compression | None:
+    """Returns the compression that a file name stands for, None if it stands for none."""
     return _COMPRESSIONS.get(Path(name).suffix.lower())
 
 
 def parse_format(value: str) -> Format:
-    """Reads the value of `--format`: `csv`, `.csv` or `csv.gz`.
+    """Returns the format that a value of `--format` stands for: `csv`, `.csv` or `csv.gz`.
 
     Raises:
         UsageError: The value is not a known format.
     """
-    found = format_of("x." + value.lstrip("."))
+    found = parse_file_name("x." + value.lstrip("."))
     if found is None:
-        raise UsageError(f"--format {value}: not a known format; give {KNOWN}")
+        raise UsageError(f"--format {value}: not a known format; give {KNOWN_FORMATS}")
     return found
 
 
-def compression_of(head: bytes) -> Compression | None:
-    """Returns the compression that a file's first bytes (at least 4) announce."""
+def detect_compression(head: bytes) -> Compression | None:
+    """Returns the compression of a file with these first bytes (at least 4), None if it has none."""
     return next((found for magic, found in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def sniff(head: bytes) -> Kind:
-    """Guesses the kind of an uncompressed stream without a name from its first bytes.
+def detect_kind(head: bytes) -> Kind:
+    """Returns the probable kind of an uncompressed stream with these first bytes.
 
-    `PAR1` is Parquet, a brace first is JSON lines, all else is text lines. CSV cannot be told from text.
+    `PAR1` stands for Parquet, a brace for JSON lines, everything else for text lines. CSV looks like text lines.
     """
     if head.startswith(b"PAR1"):
         return Kind.PARQUET

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.columns import check_free, choose_column, columns_of, result_columns, result_names
+from sentscore.columns import check_names_free, choose_column, describe_columns, result_columns, result_names
 from sentscore.errors import UsageError
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.model.batching import Rows, batches_by_length, padded
@@ -268,9 +268,9 @@ class Scorer:
         if not window:
             return
         schema = window[0].schema
-        index = choose_column("record batch", columns_of(schema), column)
+        index = choose_column("record batch", describe_columns(schema), column)
         names = result_names([self.name], prefix)
-        check_free("record batch", schema.names, names)
+        check_names_free("record batch", schema.names, names)
         scores = self.score(pa.chunked_array([batch.column(index) for batch in window], schema.field(index).type))
         start = 0
         for batch in window:

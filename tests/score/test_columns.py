@@ -3,15 +3,15 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from sentscore.columns import TEXT_NAMES, Column, check_free, choose_column, columns_of
+from sentscore.columns import TEXT_NAMES, Column, check_names_free, choose_column, describe_columns
 from sentscore.errors import InputError, UsageError
 
 
 def text_column(name: str) -> Column:
-    return Column(name, "string", text=True)
+    return Column(name, "string", is_text=True)
 
 
-NUMBER = Column("n", "int64", text=False)
+NUMBER = Column("n", "int64", is_text=False)
 
 
 class TestChoosingTheColumn:
@@ -32,7 +32,7 @@ class TestChoosingTheColumn:
             choose_column("f", [NUMBER], None)
 
     def test_a_wrong_name_lists_the_columns(self) -> None:
-        columns = [Column(f"c{n}", "int64", text=False) for n in range(30)]
+        columns = [Column(f"c{n}", "int64", is_text=False) for n in range(30)]
         with pytest.raises(InputError, match=r"no column 'x'; it has 'c0', .*'c19' and 10 more"):
             choose_column("f", columns, "x")
 
@@ -41,7 +41,7 @@ class TestChoosingTheColumn:
             choose_column("f", [NUMBER, text_column("a")], "n")
 
     def test_a_column_of_nulls_is_taken_when_named(self) -> None:
-        assert choose_column("f", [text_column("a"), Column("b", "null", text=False, blank=True)], "b") == 1
+        assert choose_column("f", [text_column("a"), Column("b", "null", is_text=False, is_null=True)], "b") == 1
 
     def test_a_name_that_two_columns_have_is_refused(self) -> None:
         with pytest.raises(InputError, match="2 columns are named 'a'"):
@@ -50,14 +50,14 @@ class TestChoosingTheColumn:
 
 def test_columns_of_a_schema() -> None:
     schema = pa.schema([("a", pa.string_view()), ("n", pa.int64()), ("z", pa.null())])
-    assert columns_of(schema) == [
-        Column("a", "string_view", text=True),
-        Column("n", "int64", text=False),
-        Column("z", "null", text=False, blank=True),
+    assert describe_columns(schema) == [
+        Column("a", "string_view", is_text=True),
+        Column("n", "int64", is_text=False),
+        Column("z", "null", is_text=False, is_null=True),
     ]
 
 
 def test_a_taken_name_is_an_error() -> None:
-    check_free("f", ["a", "Score"], ["score"])
+    check_names_free("f", ["a", "Score"], ["score"])
     with pytest.raises(UsageError, match="f: has a column 'score' already: give the new ones a --prefix"):
-        check_free("f", ["a", "score"], ["sentiment", "score"])
+        check_names_free("f", ["a", "score"], ["sentiment", "score"])

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from sentscore.errors import OutputError
-from sentscore.files import hidden_sibling, hold, new_file, new_folder, write_file
+from sentscore.files import hidden_sibling, lock, new_file, new_folder, write_file
 
 NOBODY = 65_534
 
@@ -77,7 +77,7 @@ class TestLeftovers:
                 part.unlink()
             return True
 
-        monkeypatch.setattr("sentscore.files.hold", late)
+        monkeypatch.setattr("sentscore.files.lock", late)
         with new_file(tmp_path / "a.csv") as file:
             file.write(b"there")
         assert tries == 2
@@ -88,7 +88,7 @@ class TestLeftovers:
     ) -> None:
         part = hidden_sibling(tmp_path / "a.csv", "0123abcd.part")
         part.touch()
-        monkeypatch.setattr("sentscore.files.hold", lambda file: None)
+        monkeypatch.setattr("sentscore.files.lock", lambda file: None)
         write_file(tmp_path / "a.csv", b"text")
         assert part.exists()
 
@@ -104,7 +104,7 @@ class TestLeftovers:
 
         monkeypatch.setattr(fcntl, "flock", refuse)
         with (tmp_path / "a").open("xb") as file:
-            assert hold(file) is held
+            assert lock(file) is held
 
 
 class TestNewFile:

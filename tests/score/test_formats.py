@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sentscore.errors import UsageError
-from sentscore.formats import Compression, Format, Kind, format_of, parse_format, scored_name, sniff
+from sentscore.formats import Compression, Format, Kind, detect_kind, parse_file_name, parse_format, scored_name
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from sentscore.formats import Compression, Format, Kind, format_of, parse_format
     ],
 )
 def test_a_name_stands_for_a_format(name: str, expected: Format | None) -> None:
-    assert format_of(name) == expected
+    assert parse_file_name(name) == expected
 
 
 @pytest.mark.parametrize("value", ["csv.gz", ".csv.gz", "CSV.GZ"])
@@ -65,4 +65,4 @@ def test_default_output_name(name: str, expected: str) -> None:
     ],
 )
 def test_kind_is_told_by_the_first_bytes(head: bytes, expected: Kind) -> None:
-    assert sniff(head) is expected
+    assert detect_kind(head) is expected

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sentscore.files import has_name, hidden_sibling, hold
+from sentscore.files import has_name, hidden_sibling, lock
 from sentscore.text.normalize import to_large_string
 
 FORMAT_VERSION: Final = 1
@@ -185,7 +185,7 @@ def _opened(path: Path) -> BinaryIO | None:
         return None
     found = os.fstat(file.fileno())
     ours = os.name == "nt" or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == os.geteuid())
-    if ours and hold(file) is not False and has_name(file, path):
+    if ours and lock(file) is not False and has_name(file, path):
         return file
     with suppress(OSError):
         file.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentscore.errors import OutputError, UsageError
-from sentscore.formats import KNOWN, Format, Kind, format_of, scored_name
+from sentscore.formats import KNOWN_FORMATS, Format, Kind, parse_file_name, scored_name
 from sentscore.sinks.targets import STDOUT, Target
 from sentscore.sources.streams import open_stream
 
@@ -93,12 +93,12 @@ def check_target(target: Target, inputs: Sequence[str], *, force: bool, or_else:
 def _plan(name: str, output: str | None, folder: Path | None, format: Format | None) -> Job:
     stdin = name == STDOUT
     # Without --format, stdin is told by its first bytes.
-    source = format or (None if stdin else format_of(name))
+    source = format or (None if stdin else parse_file_name(name))
     if source is None and not stdin:
         if Path(name).is_dir() or not Path(name).exists():
             with open_stream(name):  # an error that says more than one about its name
                 pass
-        raise UsageError(f"{name}: its name does not tell a format ({KNOWN}): give --format")
+        raise UsageError(f"{name}: its name does not tell a format ({KNOWN_FORMATS}): give --format")
     plain = Format(source.kind) if source else None
     if folder is not None:
         if stdin:
@@ -113,15 +113,15 @@ def _plan(name: str, output: str | None, folder: Path | None, format: Format | N
 
 
 def _default_target(path: Path, source: Format | None) -> Target:
-    return Target(path, format_of(path.name) or source)
+    return Target(path, parse_file_name(path.name) or source)
 
 
 def _named_target(path: Path, fallback: Format | None) -> Target:
     if path.exists() and not path.is_file() and not path.is_dir():
-        return Target(path, format_of(path.name) or fallback, device=True)
-    found = format_of(path.name)
+        return Target(path, parse_file_name(path.name) or fallback, device=True)
+    found = parse_file_name(path.name)
     if found is None and not path.is_dir():
-        raise UsageError(f"--output {path}: its name does not tell a format: end it in {KNOWN}")
+        raise UsageError(f"--output {path}: its name does not tell a format: end it in {KNOWN_FORMATS}")
     return Target(path, found)
 
 

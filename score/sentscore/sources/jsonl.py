@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.json
 
-from sentscore.columns import Column, check_free, choose_column
+from sentscore.columns import Column, check_names_free, choose_column
 from sentscore.errors import InputError
 from sentscore.sources.source import Window, gather
 from sentscore.sources.streams import Stream, brief
@@ -47,12 +47,12 @@ def choose_key(name: str, first: Sequence[Numbered], wanted: str | None, added: 
     for number, line in first:
         for key, value in _parse(name, number, line).items():
             kinds.setdefault(key, set()).add(type(value))
-    check_free(name, kinds, added)
+    check_names_free(name, kinds, added)
     columns = []
     for key, found in kinds.items():
         values = found - {type(None)}
         kind = " and ".join(sorted({_JSON_NAMES[each] for each in values}))
-        columns.append(Column(key, kind, text=values == {str}, blank=not values))
+        columns.append(Column(key, kind, is_text=values == {str}, is_null=not values))
     return columns[choose_column(name, columns, wanted)].name
 
 
@@ -67,7 +67,7 @@ def raw_windows(stream: Stream, windows: Lines, key: str, added: Sequence[str]) 
         texts = []
         for number, line in window:
             row = _parse(stream.name, number, line)
-            check_free(f"{stream.name}: line {number}", row, added)
+            check_names_free(f"{stream.name}: line {number}", row, added)
             texts.append(_text(stream.name, number, key, row.get(key)))
         batch = pa.record_batch([pa.array([line for _, line in window], pa.large_string())], schema=RAW_SCHEMA)
         yield Window(batch, pa.array(texts, pa.large_string()), position=stream.position())

@@ -8,8 +8,8 @@ from itertools import chain
 
 import pyarrow as pa
 
-from sentscore.columns import check_free, choose_column, columns_of
-from sentscore.formats import Compression, Format, Kind, sniff
+from sentscore.columns import check_names_free, choose_column, describe_columns
+from sentscore.formats import Compression, Format, Kind, detect_kind
 from sentscore.sources.source import Source
 from sentscore.sources.streams import Stream, open_stream, peeked, text_lines
 
@@ -49,7 +49,7 @@ def open_source(
 
 def _told(stream: Stream) -> tuple[Stream, Format]:
     head, rest = peeked(stream)
-    return rest, Format(sniff(head))
+    return rest, Format(detect_kind(head))
 
 
 @contextmanager
@@ -114,6 +114,6 @@ def _lines_source(stream: Stream, format: Format, column: str | None, added: Seq
 
 
 def _text_column(name: str, schema: pa.Schema, column: str | None, added: Sequence[str]) -> int:
-    index = choose_column(name, columns_of(schema), column)
-    check_free(name, schema.names, added)
+    index = choose_column(name, describe_columns(schema), column)
+    check_names_free(name, schema.names, added)
     return index

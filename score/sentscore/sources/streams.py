@@ -15,7 +15,7 @@ from typing import IO, Any, Final, cast
 import pyarrow as pa
 
 from sentscore.errors import InputError
-from sentscore.formats import Compression, compression_of
+from sentscore.formats import Compression, detect_compression
 
 STDIN: Final = "-"
 """The name that stands for stdin among the inputs."""
@@ -86,7 +86,7 @@ def peeked(stream: Stream) -> tuple[bytes, Stream]:
         The first bytes of its content (up to 64 KiB), and the whole content, decompressed if need be.
     """
     head, raw = _peek(stream.name, stream.raw)
-    compression = compression_of(head)
+    compression = detect_compression(head)
     if compression is not None:
         content = decompressed(Stream(stream.name, raw, None), compression)
         head, raw = _peek(stream.name, cast(IO[bytes], content), compression)

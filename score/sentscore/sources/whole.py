@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from sentscore.formats import Kind, compression_of_name
+from sentscore.formats import Kind, parse_compression
 from sentscore.sources.source import Source, Window, gather
 from sentscore.sources.streams import open_stream, read_all
 
@@ -44,4 +44,4 @@ def _windows(paths: Sequence[str]) -> Iterator[Window]:
 
 def _content(path: str) -> str:
     with open_stream(path) as stream:
-        return read_all(stream, compression_of_name(path))
+        return read_all(stream, parse_compression(path))

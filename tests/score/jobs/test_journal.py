@@ -211,7 +211,7 @@ def test_a_file_that_is_removed_before_it_is_held_is_not_written_to(
         return True
 
     path = left_behind(output, BLOCKS)
-    monkeypatch.setattr(journal, "hold", too_late)
+    monkeypatch.setattr(journal, "lock", too_late)
     kept = Journal(output, MADE_BY, MODELS)
     assert kept.take(texts_of(BLOCKS[0])) is None
     kept.add(scores_of(BLOCKS[0]))

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sentscore.errors import InputError, OutputError, UsageError
-from sentscore.formats import Compression, Format, Kind, format_of
+from sentscore.formats import Compression, Format, Kind, parse_file_name
 from sentscore.jobs import Job, plan_jobs, plan_whole
 from sentscore.sinks import Shape, Target, open_sink
 from sentscore.sinks import parquet as parquet_sink
@@ -40,7 +40,7 @@ TABLE = pa.table(
 def written(path: Path, table: pa.Table = TABLE, **shape: Any) -> bytes:
     """What a table becomes as a file."""
     options = Shape(table.schema, text=1, results=2, **shape)
-    with open_sink(Target(path, format_of(path.name)), Kind.CSV, options) as sink:
+    with open_sink(Target(path, parse_file_name(path.name)), Kind.CSV, options) as sink:
         for batch in table.to_batches():
             sink.write(batch, ends_group=True)
     return path.read_bytes()
@@ -180,7 +180,7 @@ class TestParquet:
         path = tmp_path / "a.parquet"
         batch = pa.record_batch({"text": ["x" * 10] * 10})  # 140 bytes
         shape = Shape(batch.schema, text=0, results=0)
-        with open_sink(Target(path, format_of("a.parquet")), Kind.PARQUET, shape) as sink:
+        with open_sink(Target(path, parse_file_name("a.parquet")), Kind.PARQUET, shape) as sink:
             for number in range(20):
                 sink.write(batch, ends_group=number in {2, 17})
         groups = pq.ParquetFile(path).metadata
@@ -204,13 +204,13 @@ import resource, sys
 from pathlib import Path
 import pyarrow as pa
 from sentscore.errors import OutputError
-from sentscore.formats import Kind, format_of
+from sentscore.formats import Kind, parse_file_name
 from sentscore.sinks import Shape, Target, open_sink
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 table = pa.table({"text": [str(n * 7919) for n in range(100_000)]})
 for name in sys.argv[1:]:
     try:
-        with open_sink(Target(Path(name), format_of(name)), Kind.CSV, Shape(table.schema, 0, 0)) as sink:
+        with open_sink(Target(Path(name), parse_file_name(name)), Kind.CSV, Shape(table.schema, 0, 0)) as sink:
             for batch in table.to_batches(max_chunksize=10_000):
                 sink.write(batch, ends_group=True)
         print("written")

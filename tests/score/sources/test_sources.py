@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sentscore.errors import InputError, UsageError
-from sentscore.formats import Format, format_of, parse_format
+from sentscore.formats import Format, parse_file_name, parse_format
 from sentscore.sources import Source, Window, open_source, streams, whole_files
 from sentscore.sources import source as window
 
@@ -30,7 +30,7 @@ COMPRESSIONS: dict[str, Compress] = {"": bytes, ".gz": gzip.compress, ".zst": zs
 
 def read(path: Path | str, *, format: str | None = None, **options: Any) -> tuple[list[str | None], Source]:
     """All texts of an input, and the source, spent."""
-    chosen: Format | None = parse_format(format) if format else format_of(str(path))
+    chosen: Format | None = parse_format(format) if format else parse_file_name(str(path))
     with open_source(str(path), format=chosen, **options) as source:
         texts = [text for window in source.windows for text in window.texts.to_pylist()]
     return texts, source
@@ -255,7 +255,7 @@ class TestJsonLines:
 
     def test_a_table_keeps_strings_that_look_like_times(self, tmp_path: Path) -> None:
         path = self.write(tmp_path, '{"text": "a", "day": "2024-01-02", "in": {"at": ["2024-01-02"]}, "no": null}\n')
-        with open_source(str(path), format=format_of("a.jsonl")) as source:
+        with open_source(str(path), format=parse_file_name("a.jsonl")) as source:
             rows = [row for each in source.windows for row in each.rows.to_pylist()]
         assert rows == [{"text": "a", "day": "2024-01-02", "in": {"at": ["2024-01-02"]}, "no": None}]
 
@@ -318,7 +318,7 @@ class TestParquet:
         path = tmp_path / "a.parquet"
         # Repeated texts are stored once, so that their size shows only when they are read.
         pq.write_table(pa.table({"text": ["x" * 1_000] * 2_000}), path, row_group_size=1_500)
-        with open_source(str(path), format=format_of("a.parquet")) as source:
+        with open_source(str(path), format=parse_file_name("a.parquet")) as source:
             windows = list(source.windows)
         assert max(each.rows.nbytes for each in windows) <= 50_000
         ends = [sum(len(each.texts) for each in windows[: i + 1]) for i, w in enumerate(windows) if w.ends_group]
@@ -429,7 +429,7 @@ def test_the_position_moves_through_the_file(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(window, "WINDOW_ROWS", 100_000)
     path = tmp_path / "a.txt.gz"
     path.write_bytes(gzip.compress(b"".join(b"%d\n" % (n * 7919 % 1_000_003) for n in range(1_000_000))))
-    with open_source(str(path), format=format_of("a.txt.gz")) as source:
+    with open_source(str(path), format=parse_file_name("a.txt.gz")) as source:
         positions = [each.position for each in source.windows]
     assert source.size == path.stat().st_size
     assert positions == sorted(positions)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sentscore.columns import choose_column, columns_of
+from sentscore.columns import choose_column, describe_columns
 from sentscore.errors import ArtifactError, InputError, UsageError
 from sentscore.model.artifact import LAYOUT, Artifact, Precision
 from sentscore.scorer import Scorer
@@ -132,7 +132,7 @@ def read_table(path: Path) -> LabelledReviews:
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            choose_column(str(path), columns_of(schema), "text")
+            choose_column(str(path), describe_columns(schema), "text")
             if schema.names.count("label") != 1:
                 raise InputError(
                     f"{path}: no single column 'label': name a table with one of 0 (negative) and 1 (positive)"
