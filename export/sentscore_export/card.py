@@ -1,4 +1,4 @@
-"""Writes the model card of an artifact: what it is, where its numbers come from, what it can't do."""
+"""Makes the model card of an artifact: what the model is, how good it is, and what it is not for."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from sentscore.model.artifact import LAYOUT, Manifest, Precision
 from sentscore_train.evaluation.metrics import CALIBRATION_BINS
 
 TRIALS: Final = Path(__file__).with_name("trials.md")
-"""What was tried for the recipe, and what it brought."""
+"""A table of what was tried for the recipe, in Markdown."""
 
 _NAMES = {"lstm": "BiLSTM", "gru": "BiGRU"}
 
 
 def model_card(manifest: Manifest, *, has_plot: bool) -> str:
-    """The Markdown text of the card, made of the manifest and of the table of trials."""
+    """Returns the card in Markdown. Everything in it comes from the manifest and the table of trials."""
     a, m, p = manifest.architecture, manifest.metrics, manifest.parity
     kind = _NAMES[a["name"]]
     splits = {split: values for split, values in m.items() if isinstance(values, dict)}
     size = manifest.files[LAYOUT.model].size / 1e6
+    temperature = manifest.calibration["temperature"]
+    chosen = ["The best epoch and the temperature were chosen on the validation reviews."]
+    if "test" in m:
+        chosen += [
+            "Nothing was chosen on the test reviews.",
+            "They were scored once, with the exported graph, when the model was finished.",
+        ]
     plot = ["![Loss and accuracy by epoch](plots/curves.svg)", ""] if has_plot else []
     lines = [
         f"# sentscore {manifest.name}",
@@ -34,65 +41,68 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         "",
         "| reviews | accuracy | 95 % interval | AUC |",
         "|---|---|---|---|",
-        *(_accuracy(split, values) for split, values in splits.items()),
+        *(_accuracy_row(split, values) for split, values in splits.items()),
         "",
-        "Validation reviews chose the best epoch and the temperature. The test reviews chose nothing: they were scored"
-        if "test" in m
-        else "Validation reviews chose the best epoch and the temperature.",
-        *(["once, with the exported graph, when the model was finished."] if "test" in m else []),
+        *chosen,
         "",
         *plot,
-        *_sureness(splits, manifest.calibration["temperature"]),
-        "## What it is",
+        *_describe_calibration(splits, temperature),
+        "## Architecture",
         "",
-        f"{a['vocab_size']:,} tokens, {a['embedding_dim']} numbers a token, {a['num_layers']} bidirectional layers "
-        f"of {a['hidden_size']} units a direction, {' and '.join(a['pooling'])} pooling over the tokens, one logit.",
-        f"`{LAYOUT.model}` has {size:.1f} MB. "
-        f"Probability = sigmoid(logit / {manifest.calibration['temperature']:.4f}).",
-        "A text's score does not depend on the texts beside it, on the batch or on the padding.",
+        f"The vocabulary has {a['vocab_size']:,} tokens. A token's embedding has {a['embedding_dim']} numbers.",
+        f"{a['num_layers']} bidirectional layers follow, with {a['hidden_size']} units in each direction.",
+        f"Their states are pooled over the tokens ({' and '.join(a['pooling'])}), and a linear layer gives one logit.",
+        "",
+        f"`{LAYOUT.model}` has {size:.1f} MB.",
+        f"The probability is sigmoid(logit / {temperature:.4f}).",
+        "A text's score does not depend on the other texts, the batch or the padding.",
         "",
         "## Agreement with torch",
         "",
-        f"Worst absolute difference of a logit {p['worst_logit']:.2e}, of a probability "
-        f"{p['worst_probability']:.2e}, over {p['batches']:,} batches of {p['texts']:,} texts "
-        f"({p['real_texts']:,} real reviews, the others random ids), batches of 1 to {p['config_max_batch']}, "
-        f"1 to {p['config_max_tokens']:,} tokens, padding of random ids, float32 on a CPU.",
+        f"ONNX Runtime and torch were compared in float32 on a CPU: {p['batches']:,} batches, {p['texts']:,} texts.",
+        f"{p['real_texts']:,} of the texts are real reviews, and the others are random ids.",
+        f"A batch has 1 to {p['config_max_batch']} texts, and a text has 1 to {p['config_max_tokens']:,} tokens. "
+        "The padding is random ids.",
+        f"The worst absolute difference is {p['worst_logit']:.2e} for a logit and {p['worst_probability']:.2e} for a "
+        "probability.",
         "",
-        *(line for name in manifest.precisions for line in _precision(manifest, name)),
+        *(line for name in manifest.precisions for line in _describe_precision(manifest, name)),
         "## Data",
         "",
-        *_listing(manifest.data),
+        *_list_items(manifest.data),
         "",
-        "The Large Movie Review Dataset (Maas et al. 2011, Learning Word Vectors for Sentiment Analysis).",
+        "The reviews are from the Large Movie Review Dataset",
+        "(Maas et al. 2011, Learning Word Vectors for Sentiment Analysis).",
         "",
         "## Limits",
         "",
-        "- English film reviews with a clear opinion (at most 4 or at least 7 points of 10). Other kinds of text,",
-        "  neutral texts, irony and very short texts are scored less well, and no figure above speaks for them.",
-        "- Of texts with more than 8,192 tokens the first and last 4,096 are scored.",
-        "- A score says how positive the wording is. Don't decide about people by it.",
+        "- The model is for English film reviews with a clear opinion: at most 4 or at least 7 points of 10.",
+        "  It scores other kinds of text, neutral texts, irony and very short texts less well.",
+        "  No figure above was measured on those.",
+        "- Of a text with more than 8,192 tokens, only the first and the last 4,096 are scored.",
+        "- A score says how positive the wording is. Do not use it to decide about people.",
         "",
         "## Recipe",
         "",
-        *_listing(manifest.recipe),
+        *_list_items(manifest.recipe),
         "",
         *([*TRIALS.read_text(encoding="utf-8").splitlines(), ""] if manifest.recipe.get("preset") == "default" else []),
         "## Made with",
         "",
-        *_listing(manifest.versions),
+        *_list_items(manifest.versions),
         f"- commit: {manifest.commit or 'unknown'}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _accuracy(split: str, values: Mapping[str, Any]) -> str:
+def _accuracy_row(split: str, values: Mapping[str, Any]) -> str:
     interval = "{:.2%} to {:.2%}".format(*values["accuracy_interval"]) if "accuracy_interval" in values else ""
     auc = f"{values['auc']:.4f}" if "auc" in values else ""
     return f"| {split} | {values['accuracy']:.2%} | {interval} | {auc} |"
 
 
-def _sureness(splits: Mapping[str, Mapping[str, Any]], temperature: float) -> list[str]:
-    """How honest the probabilities are, before and after the temperature."""
+def _describe_calibration(splits: Mapping[str, Mapping[str, Any]], temperature: float) -> list[str]:
+    """Returns the section about the probabilities before and after the temperature."""
     rows = []
     for split, values in splits.items():
         if "uncalibrated" in values:
@@ -101,19 +111,20 @@ def _sureness(splits: Mapping[str, Mapping[str, Any]], temperature: float) -> li
     if not rows:
         return []
     return [
-        "## How sure it is",
+        "## Calibration",
         "",
         "| reviews | temperature | log loss, nats | Brier score | calibration error |",
         "|---|---|---|---|---|",
         *rows,
         "",
-        "Calibration error: the mean distance between the probability and the share that is positive, over "
-        f"{CALIBRATION_BINS} bins of equal mass. The temperature was fitted on validation.",
+        "The calibration error is the mean distance between the probability and the share of positive reviews,",
+        f"over {CALIBRATION_BINS} bins with the same number of reviews. The temperature was fitted on the validation "
+        "reviews.",
         "",
     ]
 
 
-def _precision(manifest: Manifest, precision: Precision) -> list[str]:
+def _describe_precision(manifest: Manifest, precision: Precision) -> list[str]:
     measured = manifest.precisions[precision]
     rows = [f"| validation | {measured['accuracy']:.2%} | {measured['accuracy_fp32']:.2%} |"]
     if "test" in measured:
@@ -121,9 +132,12 @@ def _precision(manifest: Manifest, precision: Precision) -> list[str]:
     file = LAYOUT.graph(precision)
     size = manifest.files[file].size
     notes = {
-        "int8": f"`{file}` has {size / 1e6:.1f} MB; its scores do not depend on the batch either.",
-        "fp16": f"`{file}` has {size / 1e3:.1f} kB: it rounds the weights of `{LAYOUT.model}`. It is meant for GPUs. "
-        "These figures are of a CPU, which computes in float32 from the rounded weights.",
+        "int8": [f"`{file}` has {size / 1e6:.1f} MB. Its scores do not depend on the batch either."],
+        "fp16": [
+            f"`{file}` has {size / 1e3:.1f} kB. It has no weights of its own and rounds those of `{LAYOUT.model}`.",
+            "It is meant for GPUs.",
+            "The figures above were measured on a CPU, which computes in float32 with the rounded weights.",
+        ],
     }
     return [
         f"## {precision}",
@@ -132,13 +146,13 @@ def _precision(manifest: Manifest, precision: Precision) -> list[str]:
         "|---|---|---|",
         *rows,
         "",
-        f"A probability is off by {measured['mean_difference']:.5f} on average and by "
-        f"{measured['worst_difference']:.4f} at most, and {measured['same_sentiment']:.2%} of the "
-        f"{measured['reviews']:,} validation reviews keep their sentiment.",
-        notes[precision],
+        f"The probabilities of the {measured['reviews']:,} validation reviews differ from float32's by "
+        f"{measured['mean_difference']:.5f} on average and by {measured['worst_difference']:.4f} at most.",
+        f"{measured['same_sentiment']:.2%} of the reviews keep their sentiment.",
+        *notes[precision],
         "",
     ]
 
 
-def _listing(values: Mapping[str, object]) -> list[str]:
+def _list_items(values: Mapping[str, object]) -> list[str]:
     return [f"- {name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
