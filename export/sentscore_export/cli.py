@@ -1,4 +1,4 @@
-"""The command line of the export: `sentscore-export RUN_DIR OUT_DIR`."""
+"""The command line of the export: `sentscore-export RUN_DIR OUT_DIR` and `sentscore-export --check MODEL`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from sentscore.cli.guard import GuardedCommand, require
-from sentscore.cli.options import DebugOption, VersionOption, new_app
+from sentscore.cli.options import DebugOption, VersionOption, complete_model, new_app
+from sentscore.errors import UsageError
 from sentscore_train.cli.options import PartialOption
 
 
 class PrecisionChoice(StrEnum):
-    """The graphs that can be written."""
+    """The graphs that can be written. Typer takes no list of a `Literal`."""
 
     FP32 = "fp32"
     INT8 = "int8"
@@ -26,11 +27,25 @@ app = new_app("sentscore-export", no_args_is_help=False)
 
 @app.command(cls=GuardedCommand)
 def export_cli(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The run folder of a training.")],
-    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The artifact folder to write.")],
+    checkpoint: Annotated[
+        Path | None, typer.Argument(metavar="CHECKPOINT", help="The run folder of a training.", show_default=False)
+    ] = None,
+    out_dir: Annotated[
+        Path | None, typer.Argument(metavar="OUT_DIR", help="The artifact folder to write.", show_default=False)
+    ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            "--check",
+            metavar="lstm|gru|PATH",
+            help="Compare a shipped model, or the folder of an exported one, with torch; takes the place of "
+            "CHECKPOINT and OUT_DIR.",
+            autocompletion=complete_model,
+        ),
+    ] = None,
     precision: Annotated[
         list[PrecisionChoice] | None,
-        typer.Option("--precision", help="int8, for CPUs, and fp16, for GPUs, are written beside fp32."),
+        typer.Option("--precision", help="A graph to write beside fp32: int8 for CPUs, fp16 for GPUs."),
     ] = None,
     test: Annotated[
         Path | None,
@@ -49,22 +64,51 @@ def export_cli(
     debug: DebugOption = False,
 ) -> None:
     """Export a checkpoint to ONNX, vocabulary, manifest and card; nothing is written unless torch agrees."""
+    if check is not None:
+        others = {
+            "CHECKPOINT": checkpoint,
+            "OUT_DIR": out_dir,
+            "--precision": precision,
+            "--test": test,
+            "--allow-partial": allow_partial,
+            "--force": force,
+        }
+        given = [name for name, value in others.items() if value]
+        if given:
+            raise UsageError(f"--check {check} cannot be combined with {', '.join(given)}: leave one of them out")
+        _check(check, batches)
+    elif checkpoint is None or out_dir is None:
+        missing = "OUT_DIR is" if checkpoint else "CHECKPOINT and OUT_DIR are"
+        raise UsageError(f"{missing} missing: name a run folder and a folder to write, or a model with --check")
+    else:
+        _export(checkpoint, out_dir, precision or [], test, batches, allow_partial=allow_partial, force=force)
+
+
+def _export(
+    checkpoint: Path,
+    out_dir: Path,
+    precisions: list[PrecisionChoice],
+    test: Path | None,
+    batches: int,
+    *,
+    allow_partial: bool,
+    force: bool,
+) -> None:
     require("torch", "safetensors", "onnx", extra="export")
     from sentscore_export.export import export
     from sentscore_export.parity import ParityConfig
     from sentscore_train.cli.console import progress_bars
     from sentscore_train.evaluation.evaluate import read_test
-    from sentscore_train.progress import Progress
 
-    with progress_bars() as show:
+    with progress_bars() as report:
         manifest = export(
             checkpoint,
             out_dir,
-            precisions=[each.value for each in precision or []],
+            precisions=[each.value for each in precisions],
             parity=ParityConfig(batches=batches),
-            test=None if test is None else read_test(test, allow_partial=allow_partial, report=show),
+            test=None if test is None else read_test(test, allow_partial=allow_partial, report=report),
             force=force,
-            report=lambda phase, done, total: show(Progress(phase, done, total)),
+            report=report,
         )
     parity = manifest.parity
     typer.echo(
@@ -78,6 +122,24 @@ def export_cli(
         )
     for split, values in manifest.metrics.items():
         typer.echo(f"{split}: accuracy {values['accuracy']:.2%}, loss {values['loss']:.4f}")
+
+
+def _check(model: str, batches: int) -> None:
+    require("torch", "onnx", extra="export")
+    from sentscore.model.artifact import load_artifact
+    from sentscore_export.parity import ParityConfig, compare
+    from sentscore_train.cli.console import progress_bars
+    from sentscore_train.models.classifier import SentimentClassifier
+
+    artifact = load_artifact(model)
+    config = ParityConfig(batches=batches)
+    with progress_bars() as report:
+        found = compare(SentimentClassifier.from_artifact(artifact), artifact, config=config, report=report)
+    typer.echo(
+        f"{model}: worst logit difference {found.worst_logit:.2e}, worst probability difference "
+        f"{found.worst_probability:.2e}, torch and ONNX Runtime in fp32 on the CPU over {found.batches:,} batches of "
+        f"{found.texts:,} texts of random ids, 1 to {config.max_batch} a batch, 1 to {config.max_tokens:,} tokens"
+    )
 
 
 def main() -> None:

@@ -1,95 +1,35 @@
-"""Exports a run folder to an artifact folder, and writes nothing unless ONNX Runtime agrees with torch."""
+"""Exports a training's run folder to an artifact folder, if ONNX Runtime agrees with torch."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sentscore._version import __version__
-from sentscore.errors import ArtifactError, InputError, OutputError
+from sentscore.errors import OutputError
 from sentscore.files import new_folder
 from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
 from sentscore.scorer import Scorer
-from sentscore.text.vocabulary import Vocabulary
 from sentscore_export.card import model_card
+from sentscore_export.checkpoint import Checkpoint, read_checkpoint
 from sentscore_export.graphs.build import build_graph
-from sentscore_export.graphs.fp16 import half_graph
-from sentscore_export.parity import Parity, ParityConfig, compare
+from sentscore_export.graphs.fp16 import build_fp16_graph
+from sentscore_export.parity import ParityConfig, ParityError, compare
 from sentscore_export.precision import check_precision
 from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.evaluation.evaluate import LabelledReviews, evaluate, manifest_metrics
 from sentscore_train.evaluation.metrics import measure
-from sentscore_train.models.classifier import Architecture, SentimentClassifier
-from sentscore_train.models.weights import load_tensors
-from sentscore_train.training import checkpoint
-
-Report = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+from sentscore_train.progress import Progress, Report, silent
 
 _PLOT = "curves.svg"
-
-
-class ParityError(ArtifactError):
-    """ONNX Runtime's logits differ from torch's by more than the tolerance."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A run folder's best epoch, as the training wrote it.
-
-    Attributes:
-        folder: it came from.
-        model: the torch module with its weights.
-        tensors: the same weights under the checkpoint's names.
-        vocabulary: the text of vocab.json.
-        content: of best.json.
-    """
-
-    folder: Path
-    model: SentimentClassifier
-    tensors: dict[str, torch.Tensor]
-    vocabulary: str
-    content: dict[str, Any]
-
-    @property
-    def temperature(self) -> float:
-        """Of the probability; 1 where none was fitted."""
-        return float(self.content.get("temperature", 1.0))
-
-
-def read_checkpoint(folder: Path) -> Checkpoint:
-    """Reads a run folder and verifies that its weights, architecture and vocabulary belong together.
-
-    Raises:
-        InputError: a file is missing or damaged, or they do not fit each other.
-    """
-    if not (folder / "best.json").is_file():
-        raise InputError(f"{folder}: no best.json in it: name the --run-dir of a training that finished an epoch")
-    content = checkpoint.read_json(folder / "best.json")
-    tensors = checkpoint.read_tensors(folder / "best.safetensors")
-    try:
-        vocabulary_json = (folder / "vocab.json").read_text(encoding="utf-8")
-        architecture = Architecture.from_dict(content["architecture"])
-        model = SentimentClassifier(architecture)
-        load_tensors(model, tensors)
-    except (OSError, KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder}: its files do not fit each other ({reason}): train again") from error
-    vocabulary = Vocabulary.from_json(vocabulary_json, file=folder / "vocab.json")
-    if len(vocabulary) != architecture.vocab_size:
-        raise InputError(
-            f"{folder}: vocab.json has {len(vocabulary):,} tokens, the weights {architecture.vocab_size:,}: train again"
-        )
-    return Checkpoint(folder, model, tensors, vocabulary_json, content)
 
 
 def export(
@@ -100,62 +40,51 @@ def export(
     parity: ParityConfig | None = None,
     test: LabelledReviews | None = None,
     force: bool = False,
-    report: Report = lambda phase, done, total: None,
+    report: Report = silent,
 ) -> Manifest:
-    """Writes the artifact of a run folder.
+    """Writes the artifact of a run folder and returns its manifest.
 
     Args:
-        run_dir: what `sentscore-train` left.
-        out_dir: the artifact folder; it appears whole or not at all.
-        precisions: graphs to write beside the float32 one: `int8` for CPUs, `fp16` for GPUs.
-        parity: what is compared; None takes the defaults.
-        test: reviews whose accuracy goes into the manifest.
-        force: replace an artifact that is there.
-        report: called as the work goes on.
+        run_dir: The folder that `sentscore-train` wrote.
+        out_dir: The artifact folder. It appears whole or not at all.
+        precisions: The graphs to write beside the float32 one: `int8` for CPUs, `fp16` for GPUs.
+        parity: Which texts are compared with torch. None takes the defaults.
+        test: The reviews whose accuracy goes into the manifest.
+        force: Whether to replace an artifact that exists.
+        report: Called as the work goes on.
 
     Raises:
-        InputError: the checkpoint cannot be read, or a test review has no text.
-        ParityError: ONNX Runtime differs from torch; nothing is written.
-        BatchDependenceError: a score depends on the batch; nothing is written.
-        OutputError: the folder is there already, or cannot be written.
+        InputError: The checkpoint cannot be read, or a test review has no text.
+        ParityError: ONNX Runtime differs from torch. Nothing is written.
+        BatchDependenceError: A score depends on the batch. Nothing is written.
+        OutputError: The folder exists or cannot be written.
     """
     if out_dir.exists() and not force:
         raise OutputError(f"{out_dir}: exists already: replace it with --force or name another folder")
     parity = parity or ParityConfig()
     source = read_checkpoint(run_dir)
-    chosen = tuple(precision for precision in PRECISIONS if precision == "fp32" or precision in precisions)
-    vocabulary_file = FileEntry.of(source.vocabulary.encode("utf-8"))
-    graphs: dict[Precision, bytes] = {}
-    for precision in chosen:  # float32 first
-        graphs[precision] = _graph(source, vocabulary_file, precision, graphs.get("fp32"))
-    artifact = _in_memory(source, graphs, vocabulary_file, out_dir)
-    validation = checkpoint.read_validation(run_dir)
-    found = compare(
-        source.model,
-        artifact,
-        temperature=source.temperature,
-        reviews=validation.encoded,
-        config=parity,
-        progress=lambda done, total: report("comparing with torch", done, total),
-    )
-    if not found.worst_logit <= parity.tolerance:  # also when it is NaN
-        raise ParityError(
-            f"{run_dir}: a logit of the exported graph is {found.worst_logit:.2e} off torch's, "
-            f"{parity.tolerance:.0e} is allowed: nothing was written; check the versions of torch and onnxruntime"
-        )
-    metrics = {**artifact.manifest.metrics, **_validated(artifact, validation)}
-    further: dict[Precision, dict[str, Any]] = {}
-    for precision in chosen:
+    validation = source.validation
+    artifact = _build_artifact(source, precisions, out_dir)
+    try:
+        agreement = compare(source.model, artifact, reviews=validation.encoded, config=parity, report=report)
+    except ParityError as error:
+        error.add_note("nothing was written")
+        raise
+    metrics = {**artifact.manifest.metrics, **_measure_validation(artifact, validation)}
+    compared: dict[Precision, dict[str, Any]] = {}
+    for precision in artifact.graphs:
         if precision != "fp32":
-            report(f"comparing {precision} with fp32", 0, 1)
-            further[precision] = asdict(check_precision(artifact, precision, validation))
-            report(f"comparing {precision} with fp32", 1, 1)
+            phase = f"comparing {precision} with fp32"
+            report(Progress(phase, 0, 1))
+            compared[precision] = asdict(check_precision(artifact, precision, validation))
+            report(Progress(phase, 1, 1))
     if test is not None:
-        results = {precision: _evaluated(artifact, test, precision, report) for precision in chosen}
-        metrics["test"] = results.pop("fp32")
-        further = {precision: {**further[precision], "test": result} for precision, result in results.items()}
-    manifest = replace(artifact.manifest, metrics=metrics, parity=_parity_entry(found, parity), precisions=further)
-    manifest = Manifest.from_json(manifest.to_json().encode("utf-8"))  # what a reader will see: lists, no tuples
+        metrics["test"] = _measure_test(artifact, test, "fp32", report)
+        for precision, entry in compared.items():
+            entry["test"] = _measure_test(artifact, test, precision, report)
+    parity_entry = {**asdict(agreement), **{f"config_{name}": value for name, value in asdict(parity).items()}}
+    manifest = replace(artifact.manifest, metrics=metrics, parity=parity_entry, precisions=compared)
+    manifest = Manifest.from_json(manifest.to_json().encode("utf-8"))  # as a reader will see it: lists, no tuples
     files = {
         **{LAYOUT.graph(precision): content for precision, content in artifact.graphs.items()},
         LAYOUT.vocabulary: source.vocabulary.encode("utf-8"),
@@ -171,60 +100,27 @@ def export(
     return manifest
 
 
-def _graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision, fp32: bytes | None) -> bytes:
-    if precision == "fp16" and fp32 is not None:
-        half: bytes = half_graph(fp32, LAYOUT.model).SerializeToString(deterministic=True)
-        return half
-    graph = build_graph(
-        source.model.architecture,
-        {name: tensor.numpy() for name, tensor in source.tensors.items()},
-        temperature=source.temperature,
-        metadata={
-            "format_version": str(FORMAT_VERSION),
-            "name": source.model.architecture.name,
-            "vocabulary_sha256": vocabulary.sha256,
-        },
-        precision=precision,
-    )
-    content: bytes = graph.SerializeToString(deterministic=True)
-    return content
-
-
-def _validated(artifact: Artifact, validation: LabelledTexts) -> dict[str, Any]:
-    """The metrics of the validation reviews; nothing where they are not of both classes."""
-    rows = np.flatnonzero(validation.encoded.lengths)
-    encoded, labels = validation.encoded.take(rows), validation.labels[rows].astype(np.int8)
-    if len(np.unique(labels)) < 2:
-        return {}
-    scores = Scorer(artifact, device="cpu", precision="fp32").score_encoded(encoded)
-    temperature = artifact.manifest.calibration["temperature"]
-    return {"validation": manifest_metrics(measure(scores, labels, encoded.lengths, temperature=temperature))}
-
-
-def _evaluated(artifact: Artifact, reviews: LabelledReviews, precision: Precision, report: Report) -> dict[str, Any]:
-    scorer = Scorer(artifact, device="cpu", precision=precision)
-    phase = f"scoring the test set in {precision}"
-    found = evaluate(artifact.name, scorer, reviews, lambda progress: report(phase, progress.done, progress.total))
-    return manifest_metrics(found.metrics)
-
-
-def _in_memory(source: Checkpoint, graphs: dict[Precision, bytes], vocabulary: FileEntry, out_dir: Path) -> Artifact:
-    content = source.content
-    metrics = content["metrics"]
+def _build_artifact(source: Checkpoint, precisions: Sequence[Precision], out_dir: Path) -> Artifact:
+    """Returns the artifact in memory. Its manifest lacks what is measured on the graphs."""
+    vocabulary = FileEntry.of(source.vocabulary.encode("utf-8"))
+    graphs: dict[Precision, bytes] = {}
+    for precision in PRECISIONS:
+        if precision == "fp32" or precision in precisions:
+            graphs[precision] = _build_graph(source, vocabulary, precision, graphs.get("fp32", b""))
     manifest = Manifest(
         name=source.model.architecture.name,
         files={
-            **{LAYOUT.graph(precision): FileEntry.of(content) for precision, content in graphs.items()},
+            **{LAYOUT.graph(precision): FileEntry.of(graph) for precision, graph in graphs.items()},
             LAYOUT.vocabulary: vocabulary,
         },
         architecture=asdict(source.model.architecture),
-        data=content["data"],
-        recipe={"preset": content["preset"], **content["recipe"]},
-        metrics=metrics,
+        data=source.content["data"],
+        recipe={"preset": source.content["preset"], **source.content["recipe"]},
+        metrics=source.content["metrics"],
         calibration={"temperature": source.temperature, "fitted_on": "validation"},
         parity={},
-        versions=_versions(),
-        commit=_commit(),
+        versions=_read_versions(),
+        commit=_read_commit(),
     )
     return Artifact(
         name=manifest.name,
@@ -237,11 +133,43 @@ def _in_memory(source: Checkpoint, graphs: dict[Precision, bytes], vocabulary: F
     )
 
 
-def _parity_entry(found: Parity, config: ParityConfig) -> dict[str, Any]:
-    return {**asdict(found), **{f"config_{name}": value for name, value in asdict(config).items()}}
+def _build_graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision, fp32: bytes) -> bytes:
+    """Returns the content of a graph's file. The float16 graph is made from the float32 one."""
+    if precision == "fp16":
+        graph = build_fp16_graph(fp32, LAYOUT.model)
+    else:
+        graph = build_graph(
+            source.model.architecture,
+            {name: tensor.numpy() for name, tensor in source.tensors.items()},
+            temperature=source.temperature,
+            metadata={
+                "format_version": str(FORMAT_VERSION),
+                "name": source.model.architecture.name,
+                "vocabulary_sha256": vocabulary.sha256,
+            },
+            precision=precision,
+        )
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return content
 
 
-def _versions() -> dict[str, str]:
+def _measure_validation(artifact: Artifact, validation: LabelledTexts) -> dict[str, Any]:
+    """Returns the metrics of the validation reviews, or nothing if they are not of both classes."""
+    rows = np.flatnonzero(validation.encoded.lengths)
+    encoded, labels = validation.encoded.take(rows), validation.labels[rows].astype(np.int8)
+    if len(np.unique(labels)) < 2:
+        return {}
+    scores = Scorer(artifact, device="cpu", precision="fp32").score_encoded(encoded)
+    temperature = artifact.manifest.calibration["temperature"]
+    return {"validation": manifest_metrics(measure(scores, labels, encoded.lengths, temperature=temperature))}
+
+
+def _measure_test(artifact: Artifact, reviews: LabelledReviews, precision: Precision, report: Report) -> dict[str, Any]:
+    scorer = Scorer(artifact, device="cpu", precision=precision)
+    return manifest_metrics(evaluate(artifact.name, scorer, reviews, report).metrics)
+
+
+def _read_versions() -> dict[str, str]:
     names = ("torch", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy", "spacy", "pyarrow")
     found = {"python": platform.python_version(), "sentscore": __version__}
     for name in names:
@@ -252,8 +180,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _commit() -> str:
-    """The commit of the checkout that this code stands in; empty outside of one."""
+def _read_commit() -> str:
+    """Returns the commit of the checkout that this code is in, or an empty text outside of one."""
     try:
         return subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],

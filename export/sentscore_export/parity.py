@@ -1,33 +1,40 @@
-"""Compares an exported graph with the torch module that it came from."""
+"""Measures how far an artifact's float32 graph is from the torch module of the same weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from sentscore.errors import ArtifactError
 from sentscore.model.artifact import Artifact
 from sentscore.model.batching import padded
 from sentscore.model.session import Session
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.models.classifier import SentimentClassifier
+from sentscore_train.progress import Progress, Report, silent
 
 Batch = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
+"""Token ids [B, T] and lengths [B]."""
+
+
+class ParityError(ArtifactError):
+    """ONNX Runtime's logits differ from torch's by more than the tolerance."""
 
 
 @dataclass(frozen=True)
 class ParityConfig:
-    """What is compared.
+    """Which texts are compared.
 
     Attributes:
-        batches: batches in all; every second one is of real reviews where there are any.
-        max_batch: most texts in a batch.
-        max_tokens: longest text.
-        tolerance: largest absolute difference of two logits that still counts as the same.
-        seed: of sizes, ids and padding.
+        batches: The number of batches. Every second one holds real reviews, if there are any.
+        max_batch: The most texts in a batch.
+        max_tokens: The most tokens of a text.
+        tolerance: The largest absolute difference of two logits that still counts as the same.
+        seed: The seed of sizes, ids and padding.
     """
 
     batches: int = 500
@@ -39,14 +46,14 @@ class ParityConfig:
 
 @dataclass(frozen=True)
 class Parity:
-    """What was found.
+    """How far the two are apart.
 
     Attributes:
-        batches: compared.
-        texts: in them.
-        real_texts: of those, real reviews.
-        worst_logit: largest absolute difference of two logits.
-        worst_probability: largest absolute difference of two probabilities.
+        batches: The number of batches compared.
+        texts: The number of texts in them.
+        real_texts: How many of these texts are real reviews.
+        worst_logit: The largest absolute difference of two logits.
+        worst_probability: The largest absolute difference of two probabilities.
     """
 
     batches: int
@@ -60,43 +67,54 @@ def compare(
     model: SentimentClassifier,
     artifact: Artifact,
     *,
-    temperature: float,
-    reviews: EncodedTexts,
-    config: ParityConfig,
-    progress: Callable[[int, int], None] | None = None,
+    reviews: EncodedTexts | None = None,
+    config: ParityConfig | None = None,
+    report: Report = silent,
 ) -> Parity:
     """Runs the same batches through torch and through ONNX Runtime, both on the CPU in float32.
 
-    Sizes are drawn evenly on a log scale between 1 and the largest, which comes first; batches are ragged, and their
-    padding is random ids.
+    The first batches have the largest and the smallest sizes. Further sizes are drawn evenly on a log scale. A batch's
+    texts differ in length, and their padding is random ids.
 
     Args:
-        model: the torch module.
-        artifact: the exported graph.
-        temperature: of the probability.
-        reviews: real reviews; may be none.
-        config: sizes and seed.
-        progress: called with (batches done, batches in all).
+        model: The torch module.
+        artifact: The artifact whose float32 graph is compared.
+        reviews: Real reviews, encoded with the artifact's vocabulary. None takes random ids alone.
+        config: Which texts are compared. None takes the defaults.
+        report: Called as the work goes on.
+
+    Raises:
+        ParityError: A logit differs by more than the tolerance, or is not a number.
     """
+    config = config or ParityConfig()
     session = Session(artifact, device="cpu", precision="fp32")
+    temperature = artifact.manifest.calibration["temperature"]
     model.eval()
-    texts = real = 0
-    worst_logit = worst_probability = 0.0
-    for done, ((token_ids, lengths), is_real) in enumerate(_batches(model, reviews, config), 1):
+    texts = real_texts = 0
+    logit_differences, probability_differences = [], []
+    for done, ((token_ids, lengths), is_real) in enumerate(_make_batches(model, reviews, config), 1):
         with torch.inference_mode():
             expected = model(torch.from_numpy(token_ids).long(), torch.from_numpy(lengths).long())
-        probability = torch.sigmoid(expected / temperature).numpy()
-        found, found_probability = session.run(token_ids, lengths)
-        worst_logit = max(worst_logit, float(np.abs(found - expected.numpy()).max()))
-        worst_probability = max(worst_probability, float(np.abs(found_probability - probability).max()))
+        expected_probability = torch.sigmoid(expected / temperature).numpy()
+        logit, probability = session.run(token_ids, lengths)
+        logit_differences.append(np.abs(logit - expected.numpy()).max())
+        probability_differences.append(np.abs(probability - expected_probability).max())
         texts += len(lengths)
-        real += len(lengths) if is_real else 0
-        if progress is not None:
-            progress(done, config.batches)
-    return Parity(config.batches, texts, real, worst_logit, worst_probability)
+        real_texts += len(lengths) if is_real else 0
+        report(Progress("comparing with torch", done, config.batches))
+    worst_logit = float(np.max(logit_differences))  # NaN if any is
+    if not worst_logit <= config.tolerance:
+        raise ParityError(
+            f"{artifact.path}: a logit of the graph is {worst_logit:.2e} off torch's, {config.tolerance:.0e} is "
+            "allowed: check the versions of torch and onnxruntime"
+        )
+    return Parity(config.batches, texts, real_texts, worst_logit, float(np.max(probability_differences)))
 
 
-def _batches(model: SentimentClassifier, reviews: EncodedTexts, config: ParityConfig) -> Iterator[tuple[Batch, bool]]:
+def _make_batches(
+    model: SentimentClassifier, reviews: EncodedTexts | None, config: ParityConfig
+) -> Iterator[tuple[Batch, bool]]:
+    """Yields batches, and whether each is of real reviews."""
     random = np.random.default_rng(config.seed)
     vocab_size = model.architecture.vocab_size
     corners = [
@@ -105,16 +123,15 @@ def _batches(model: SentimentClassifier, reviews: EncodedTexts, config: ParityCo
         (config.max_batch, 1),
         (1, 1),
     ]
-    usable = np.flatnonzero(reviews.lengths)
+    usable = np.zeros(0, np.int64) if reviews is None else np.flatnonzero(reviews.lengths)
     for number in range(config.batches):
         if number < len(corners):
             size, longest = corners[number]
         else:
-            size, longest = (_log_uniform(random, most) for most in (config.max_batch, config.max_tokens))
+            size, longest = (_draw_size(random, most) for most in (config.max_batch, config.max_tokens))
         is_real = number % 2 == 1 and number >= len(corners) and len(usable) > 0
-        if is_real:
-            rows = random.choice(usable, size)
-            token_ids, lengths = padded(reviews, rows, 0)
+        if reviews is not None and is_real:
+            token_ids, lengths = padded(reviews, random.choice(usable, size), 0)
             token_ids = np.ascontiguousarray(token_ids[:, : config.max_tokens])
             lengths = np.minimum(lengths, config.max_tokens).astype(np.int32)
         else:
@@ -126,5 +143,6 @@ def _batches(model: SentimentClassifier, reviews: EncodedTexts, config: ParityCo
         yield (token_ids, lengths), is_real
 
 
-def _log_uniform(random: np.random.Generator, most: int) -> int:
+def _draw_size(random: np.random.Generator, most: int) -> int:
+    """Draws a size from 1 to `most`, evenly on a log scale."""
     return int(np.exp(random.uniform(0.0, np.log(most + 1))))

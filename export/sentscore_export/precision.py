@@ -1,8 +1,9 @@
-"""Compares a graph of less precision with the float32 one on validation reviews; checks that batches change nothing."""
+"""Measures what the lower precision of a graph costs, and checks that no score depends on the batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,24 +15,24 @@ from sentscore.scorer import Scorer
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.data.batches import LabelledTexts
 
-_ALONE = 200  # reviews that are scored once more, each by itself
+_SCORED_ALONE: Final = 200  # reviews that are scored once more, each in a batch of its own
 
 
 class BatchDependenceError(ArtifactError):
-    """A score depends on the texts in the same batch."""
+    """A score depends on the other texts of its batch."""
 
 
 @dataclass(frozen=True)
 class PrecisionCheck:
-    """What less precision costs on the validation reviews.
+    """How a graph's scores of the validation reviews compare with float32's.
 
     Attributes:
-        reviews: how many were compared.
-        accuracy: share that it gets right.
-        accuracy_fp32: share that float32 gets right.
-        same_sentiment: share that both call the same.
-        mean_difference: of two probabilities, absolute.
-        worst_difference: of two probabilities, absolute.
+        reviews: The number of reviews.
+        accuracy: The share of reviews whose sentiment is right.
+        accuracy_fp32: The same share in float32.
+        same_sentiment: The share of reviews that have the same sentiment in both.
+        mean_difference: The mean absolute difference of two probabilities.
+        worst_difference: The largest absolute difference of two probabilities.
     """
 
     reviews: int
@@ -46,8 +47,8 @@ def check_precision(artifact: Artifact, precision: Precision, validation: Labell
     """Scores the validation reviews in a precision and in float32, on the CPU.
 
     Raises:
-        ArtifactError: there are no validation reviews.
-        BatchDependenceError: a review has another score in a batch than by itself.
+        ArtifactError: There are no validation reviews.
+        BatchDependenceError: A review has another score in a batch than alone.
     """
     rows = np.flatnonzero(validation.encoded.lengths)
     if not len(rows):
@@ -71,8 +72,8 @@ def check_precision(artifact: Artifact, precision: Precision, validation: Labell
 
 
 def _check_independence(scorer: Scorer, encoded: EncodedTexts, scores: npt.NDArray[np.float32]) -> None:
-    """Raises where a review's score by itself is not the same bit for bit as in the batches of all."""
-    sample = np.random.default_rng(1234).choice(len(encoded), min(_ALONE, len(encoded)), replace=False)
+    """Raises an error if a review's score alone differs in any bit from its score in a batch."""
+    sample = np.random.default_rng(1234).choice(len(encoded), min(_SCORED_ALONE, len(encoded)), replace=False)
     differ = [row for row in sample if scorer.score_encoded(encoded.take(np.array([row])))[0] != scores[row]]
     if differ:
         raise BatchDependenceError(

@@ -1,1 +1,1 @@
-"""ONNX graphs, node by node."""
+"""Build the ONNX graphs of a model, node by node."""

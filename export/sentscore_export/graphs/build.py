@@ -1,4 +1,4 @@
-"""Writes the ONNX graph of a checkpoint, node by node."""
+"""Builds the ONNX graph of a model from its weights."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
 from sentscore.model.artifact import Precision
 from sentscore_export.graphs import int8_gru, int8_lstm
-from sentscore_export.graphs.nodes import GraphBuilder
+from sentscore_export.graphs.nodes import Array, GraphBuilder
 from sentscore_train.models.classifier import MASKED, Architecture
 from sentscore_train.models.weights import to_onnx_gates
 
-OPSET: Final = 20  # LSTM and GRU are those of opset 14; every ONNX Runtime since 1.17 runs it
-IR_VERSION: Final = 9  # the intermediate representation of the same time
-
-Array = npt.NDArray[np.float32]
+OPSET: Final = 20  # its LSTM and GRU are those of opset 14; every ONNX Runtime since 1.17 runs it
+IR_VERSION: Final = 9  # ONNX's file format at the time of this opset
 
 
 def build_graph(
@@ -30,39 +27,39 @@ def build_graph(
     metadata: Mapping[str, str],
     precision: Precision = "fp32",
 ) -> ModelProto:
-    """The graph of a checkpoint, checked by `onnx.checker` with shape inference.
+    """Returns the float32 or int8 graph of a model, checked by `onnx.checker` with shape inference.
 
-    Inputs: `token_ids` int32 [batch, tokens] and `lengths` int32 [batch], 1 <= length <= tokens. Outputs: `logit` and
-    `probability` = sigmoid(logit / temperature), both float32 [batch]. What stands in `token_ids` from a text's
-    length on, and the texts beside it, change nothing.
+    The inputs are `token_ids` int32 [batch, tokens] and `lengths` int32 [batch], 1 <= length <= tokens. The outputs are
+    `logit` and `probability` = sigmoid(logit / temperature), both float32 [batch]. A text's outputs depend neither on
+    its padding nor on the other texts of the batch.
 
     Args:
-        architecture: of the checkpoint.
-        tensors: float32, under the checkpoint's names.
-        temperature: of the probability.
-        metadata: stored as the model's metadata properties.
-        precision: of the weights and products, float32 or int8.
+        architecture: The model's architecture.
+        tensors: The model's weights, float32, under the names of the checkpoint.
+        temperature: The divisor of the logit.
+        metadata: The model's metadata properties.
+        precision: The precision of the weights and products: `fp32` or `int8`.
     """
     graph = GraphBuilder()
-    node, constant = graph.node, graph.constant
-    ids = node("Transpose", ["token_ids"], "ids", perm=[1, 0])  # [T, B]
-    layers = [_weights(architecture, tensors, layer) for layer in range(architecture.num_layers)]
+    add, constant = graph.add, graph.add_constant
+    ids = add("Transpose", ["token_ids"], "ids", perm=[1, 0])  # [T, B]
+    layers = [_stack_weights(architecture, tensors, layer) for layer in range(architecture.num_layers)]
     embedding, head = tensors["embedding.weight"], tensors["head.weight"]
     last: str | None = None
     if precision != "int8":
-        states, last = _recurrent(graph, architecture, embedding, ids, layers)
+        states, last = _add_layers(graph, architecture, embedding, ids, layers)
     elif architecture.name == "lstm":
-        states, last = int8_lstm.recurrent(graph, embedding, ids, layers)
-        head = int8_lstm.head_weight(head, architecture.hidden_size)
+        states, last = int8_lstm.add_layers(graph, embedding, ids, layers)
+        head = int8_lstm.pad_head(head, architecture.hidden_size)
     else:
-        states = int8_gru.recurrent(graph, embedding, ids, layers)
-    pooled = _pool(graph, architecture, states, last, head.shape[1] // len(architecture.pooling))
-    # A product and a sum by row instead of a matrix product, whose rounding may depend on the number of rows.
-    weighted = node("Mul", [pooled, constant("head_weight", head, np.float32)], "weighted")
-    summed = node("ReduceSum", [weighted, constant("last_axis", [-1], np.int64)], "summed", keepdims=0)
-    logit = node("Add", [summed, constant("head_bias", tensors["head.bias"], np.float32)], "logit")
-    scaled = node("Div", [logit, constant("temperature", temperature, np.float32)], "scaled")
-    node("Sigmoid", [scaled], "probability")
+        states = int8_gru.add_layers(graph, embedding, ids, layers)
+    pooled = _add_pooling(graph, architecture, states, last, head.shape[1] // len(architecture.pooling))
+    # This is a matrix product in two nodes, because the rounding of MatMul may depend on the number of rows.
+    weighted = add("Mul", [pooled, constant("head_weight", head, np.float32)], "weighted")
+    summed = add("ReduceSum", [weighted, constant("last_axis", [-1], np.int64)], "summed", keepdims=0)
+    logit = add("Add", [summed, constant("head_bias", tensors["head.bias"], np.float32)], "logit")
+    scaled = add("Div", [logit, constant("temperature", temperature, np.float32)], "scaled")
+    add("Sigmoid", [scaled], "probability")
 
     axes = ["batch", "tokens"]
     model = helper.make_model(
@@ -89,79 +86,87 @@ def build_graph(
     return model
 
 
-def _weights(architecture: Architecture, tensors: Mapping[str, Array], layer: int) -> dict[str, Array]:
-    """A layer's weights as ONNX has them: W [2, gates * H, input], R [2, gates * H, H], B [2, 2 * gates * H]."""
+def _stack_weights(architecture: Architecture, tensors: Mapping[str, Array], layer: int) -> dict[str, Array]:
+    """Returns ONNX's weights of a layer: W [2, gates * H, input], R [2, gates * H, H] and B [2, 2 * gates * H]."""
 
-    def stacked(names: list[str]) -> Array:
-        """Both directions [2, ...] of the named weights, gates in ONNX's order, several names on end."""
+    def stack(*names: str) -> Array:
+        """Returns both directions [2, ...] of the named weights, which are concatenated, gates in ONNX's order."""
         directions = []
         for direction in ("forward", "backward"):
             parts = [tensors[f"layers.{layer}.{direction}.{name}"] for name in names]
             directions.append(np.concatenate([to_onnx_gates(part, architecture.name) for part in parts]))
         return np.stack(directions)
 
-    return {"W": stacked(["weight_ih"]), "R": stacked(["weight_hh"]), "B": stacked(["bias_ih", "bias_hh"])}
+    return {"W": stack("weight_ih"), "R": stack("weight_hh"), "B": stack("bias_ih", "bias_hh")}
 
 
-def _recurrent(
+def _add_layers(
     graph: GraphBuilder, architecture: Architecture, embedding: Array, ids: str, layers: list[dict[str, Array]]
 ) -> tuple[str, str]:
-    """All layers on ids [T, B]; the names of the last one's states [T, B, 2H] and of its last states [2, B, H]."""
+    """Adds the embedding and all layers on ids [T, B].
+
+    Returns:
+        The names of the last layer's states [T, B, 2H] and of its last states [2, B, H].
+    """
     attributes: dict[str, Any] = {"direction": "bidirectional", "hidden_size": architecture.hidden_size}
     if architecture.name == "gru":
-        attributes["linear_before_reset"] = 1  # torch resets after the matrix product
-    x = graph.node("Gather", [graph.constant("embedding", embedding, np.float32), ids], "embedded", axis=0)
+        attributes["linear_before_reset"] = 1  # torch applies the reset gate after the matrix product
+    x = graph.add("Gather", [graph.add_constant("embedding", embedding, np.float32), ids], "embedded", axis=0)
     # 0 copies the input's size of that axis: [T, B, 2, H] -> [T, B, 2H].
-    merged = graph.constant("merged_shape", [0, 0, 2 * architecture.hidden_size], np.int64)
+    merged = graph.add_constant("merged_shape", [0, 0, 2 * architecture.hidden_size], np.int64)
     for layer, weights in enumerate(layers):
-        constants = [graph.constant(f"{name}_{layer}", value, np.float32) for name, value in weights.items()]
+        constants = [graph.add_constant(f"{name}_{layer}", value, np.float32) for name, value in weights.items()]
         inputs, outputs = [x, *constants, "lengths"], [f"states_{layer}", f"last_{layer}"]
-        graph.multiple(outputs, architecture.name.upper(), inputs, **attributes)  # [T, 2, B, H]
-        by_text = graph.node("Transpose", [outputs[0]], f"by_text_{layer}", perm=[0, 2, 1, 3])
-        x = graph.node("Reshape", [by_text, merged], f"hidden_{layer}")  # [T, B, 2H]
+        graph.add_multiple(architecture.name.upper(), inputs, outputs, **attributes)  # [T, 2, B, H]
+        by_text = graph.add("Transpose", [outputs[0]], f"by_text_{layer}", perm=[0, 2, 1, 3])
+        x = graph.add("Reshape", [by_text, merged], f"hidden_{layer}")  # [T, B, 2H]
     return x, outputs[1]
 
 
-def _pool(graph: GraphBuilder, architecture: Architecture, x: str, last_state: str | None, width: int) -> str:
-    """Pools [T, B, width] into [B, width * poolings], over the tokens inside each text's length.
+def _add_pooling(graph: GraphBuilder, architecture: Architecture, x: str, last_state: str | None, width: int) -> str:
+    """Adds the pooling of states [T, B, width] into [B, width * poolings], over the tokens inside each text's length.
 
     Args:
-        graph: gets the nodes.
-        architecture: says which poolings, in which order.
-        x: the states of both directions; inside a text's length each may have its own order.
-        last_state: [2, B, width / 2]; None where each direction's stands at the length's last place of `x`.
-        width: of the states of both directions.
+        graph: The graph that gets the nodes.
+        architecture: Its `pooling` says which poolings are wanted, in which order.
+        x: The name of the states of both directions. Inside a text's length each direction may have its own order.
+        last_state: The name of the last states [2, B, width / 2]. None means that each direction's last state is at the
+            last token of `x`.
+        width: The numbers of a state, both directions together.
+
+    Returns:
+        The name of the pooled states.
     """
-    node, constant = graph.node, graph.constant
+    add, constant = graph.add, graph.add_constant
     parts = []
     if {"max", "mean"} & set(architecture.pooling) or last_state is None:
         first_axis = constant("first_axis", [0], np.int64)
-        size = node("Shape", ["ids"], "size", start=0, end=1)  # [1]: T
-        tokens = node("Squeeze", [size, first_axis], "tokens_count")
+        size = add("Shape", ["ids"], "size", start=0, end=1)  # [1]: T
+        tokens = add("Squeeze", [size, first_axis], "tokens_count")
         zero, one = constant("zero", 0, np.int64), constant("one", 1, np.int64)
-        place = node("Range", [zero, tokens, one], "place")  # [T]
-        column = node("Unsqueeze", [place, constant("second_axis", [1], np.int64)], "place_column")  # [T, 1]
-        lengths = node("Cast", ["lengths"], "lengths_int64", to=TensorProto.INT64)
-        inside = node("Less", [column, lengths], "inside")  # [T, B]
+        place = add("Range", [zero, tokens, one], "place")  # [T]
+        column = add("Unsqueeze", [place, constant("second_axis", [1], np.int64)], "place_column")  # [T, 1]
+        lengths = add("Cast", ["lengths"], "lengths_int64", to=TensorProto.INT64)
+        inside = add("Less", [column, lengths], "inside")  # [T, B]
         third_axis = constant("third_axis", [2], np.int64)
-        mask = node("Unsqueeze", [inside, third_axis], "mask")  # [T, B, 1]
+        mask = add("Unsqueeze", [inside, third_axis], "mask")  # [T, B, 1]
     for pooling in architecture.pooling:
         if pooling == "max":
-            masked = node("Where", [mask, x, constant("masked", MASKED, np.float32)], "max_masked")
-            parts.append(node("ReduceMax", [masked, first_axis], "max_pooled", keepdims=0))
+            masked = add("Where", [mask, x, constant("masked", MASKED, np.float32)], "max_masked")
+            parts.append(add("ReduceMax", [masked, first_axis], "max_pooled", keepdims=0))
         elif pooling == "mean":
-            masked = node("Where", [mask, x, constant("nothing", 0.0, np.float32)], "mean_masked")
-            total = node("ReduceSum", [masked, first_axis], "total", keepdims=0)  # [B, 2H]
-            counts = node("Cast", ["lengths"], "counts", to=TensorProto.FLOAT)
-            by_row = node("Unsqueeze", [counts, constant("count_axis", [1], np.int64)], "counts_column")  # [B, 1]
-            parts.append(node("Div", [total, by_row], "mean_pooled"))
+            masked = add("Where", [mask, x, constant("nothing", 0.0, np.float32)], "mean_masked")
+            total = add("ReduceSum", [masked, first_axis], "total", keepdims=0)  # [B, 2H]
+            counts = add("Cast", ["lengths"], "counts", to=TensorProto.FLOAT)
+            by_row = add("Unsqueeze", [counts, constant("count_axis", [1], np.int64)], "counts_column")  # [B, 1]
+            parts.append(add("Div", [total, by_row], "mean_pooled"))
         elif last_state is not None:
-            by_text = node("Transpose", [last_state], "last_by_text", perm=[1, 0, 2])  # [B, 2, H]
+            by_text = add("Transpose", [last_state], "last_by_text", perm=[1, 0, 2])  # [B, 2, H]
             shape = constant("last_shape", [0, width], np.int64)
-            parts.append(node("Reshape", [by_text, shape], "last_pooled"))  # [B, 2H]
+            parts.append(add("Reshape", [by_text, shape], "last_pooled"))  # [B, 2H]
         else:
-            is_last = node("Equal", [node("Add", [column, one], "place_after"), lengths], "is_last")  # [T, B]
-            last_mask = node("Unsqueeze", [is_last, third_axis], "last_mask")
-            masked = node("Where", [last_mask, x, constant("not_last", MASKED, np.float32)], "last_masked")
-            parts.append(node("ReduceMax", [masked, first_axis], "last_pooled", keepdims=0))
-    return parts[0] if len(parts) == 1 else node("Concat", parts, "pooled", axis=1)
+            is_last = add("Equal", [add("Add", [column, one], "place_after"), lengths], "is_last")  # [T, B]
+            last_mask = add("Unsqueeze", [is_last, third_axis], "last_mask")
+            masked = add("Where", [last_mask, x, constant("not_last", MASKED, np.float32)], "last_masked")
+            parts.append(add("ReduceMax", [masked, first_axis], "last_pooled", keepdims=0))
+    return parts[0] if len(parts) == 1 else add("Concat", parts, "pooled", axis=1)

@@ -1,7 +1,7 @@
-"""The graph in float16 for GPUs, which has no weights of its own.
+"""Builds the float16 graph for GPUs, which has no weights of its own.
 
-Its weights are external data of `model.onnx`, found at their offsets in that very file and rounded when a session is
-made. What comes out of the recurrent layers is float32 again: pooling and head lose nothing.
+Its weights are external data of `model.onnx`. They are found at their offsets in that file and rounded when a session
+is made. The recurrent layers give float32 again, so that pooling and head lose nothing.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 _RECURRENT: Final = {"LSTM", "GRU"}
-_MOVES: Final = {"Transpose", "Reshape"}  # of what is float16 already
+_MOVES: Final = {"Transpose", "Reshape"}  # keep the type of their input
 _ELEMENT_TYPES: Final[dict[str, int]] = {"fp16": TensorProto.FLOAT16, "fp32": TensorProto.FLOAT}
 
 
-def half_graph(model: bytes, file: str) -> ModelProto:
-    """The float16 graph of a float32 one, checked by `onnx.checker`.
+def build_fp16_graph(model: bytes, file: str) -> ModelProto:
+    """Returns the float16 graph of a float32 one, checked by `onnx.checker`.
 
     Args:
-        model: the float32 graph's file.
-        file: its name, to which the weights point.
+        model: The content of the float32 graph's file.
+        file: The name of that file, which holds the weights.
 
     Raises:
-        ValueError: a weight is not stored in the file as plain bytes.
+        ValueError: A weight is not stored in the file as plain bytes.
     """
     graph = onnx.load_model_from_string(model)
     weights = {tensor.name: tensor for tensor in graph.graph.initializer}
-    outside: list[TensorProto] = []
-    half: set[str] = set()  # what is float16 in the new graph
+    external: list[TensorProto] = []
+    half: set[str] = set()  # the names of float16 tensors in the new graph
     nodes: list[NodeProto] = []
 
     def cast(name: str, to: str) -> str:
-        """The name of a tensor in another type; the node is added once."""
+        """Returns the name of a tensor in another type, and adds the node that casts it if there is none."""
         result = f"{name}_{to}"
         if all(result not in node.output for node in nodes):
             nodes.append(helper.make_node("Cast", [name], [result], name=f"Cast_{result}", to=_ELEMENT_TYPES[to]))
@@ -41,12 +41,12 @@ def half_graph(model: bytes, file: str) -> ModelProto:
 
     for node in graph.graph.node:
         embeds = node.op_type == "Gather" and node.input[0] == "embedding"
-        # Of a recurrent layer: the input and the weights W, R and B.
+        # Of a recurrent layer, its input and the weights W, R and B are rounded.
         rounded = range(1) if embeds else range(4) if node.op_type in _RECURRENT else range(0)
         for place, name in enumerate(node.input):
             if place in rounded and name not in half:
                 if name in weights:
-                    outside.append(weights[name])
+                    external.append(weights[name])
                 node.input[place] = cast(name, "fp16")
             elif name in half and place not in rounded and node.op_type not in _MOVES:
                 node.input[place] = cast(name, "fp32")
@@ -55,14 +55,14 @@ def half_graph(model: bytes, file: str) -> ModelProto:
         nodes.append(node)
     del graph.graph.node[:]
     graph.graph.node.extend(nodes)
-    onnx.checker.check_model(graph, full_check=True)  # before the weights leave it, for it looks for their file
-    for tensor in outside:
-        _point_to(tensor, model, file)
+    onnx.checker.check_model(graph, full_check=True)  # while the weights are inside: later it would look for the file
+    for tensor in external:
+        _make_external(tensor, model, file)
     return graph
 
 
-def _point_to(tensor: TensorProto, model: bytes, file: str) -> None:
-    """Makes a weight external data of the file that it stands in."""
+def _make_external(tensor: TensorProto, model: bytes, file: str) -> None:
+    """Replaces a weight's bytes by where they are in the file."""
     content = tensor.raw_data
     offset = model.find(content)
     if not content or offset < 0:

@@ -13,7 +13,7 @@ from sentscore import ArtifactError, Scorer, UsageError
 from sentscore.model.artifact import load_artifact
 from sentscore.model.session import Session
 from sentscore_export.export import export
-from sentscore_export.graphs.fp16 import half_graph
+from sentscore_export.graphs.fp16 import build_fp16_graph
 from sentscore_export.parity import ParityConfig
 
 SMALL = ParityConfig(batches=6, max_batch=6, max_tokens=50)
@@ -94,4 +94,4 @@ def test_a_weight_that_is_not_in_the_file_is_refused(folder) -> None:
             tensor.float_data.extend(onnx.numpy_helper.to_array(tensor).ravel().tolist())
             tensor.ClearField("raw_data")
     with pytest.raises(ValueError, match=r"embedding: not stored as plain bytes in model\.onnx"):
-        half_graph(model.SerializeToString(), "model.onnx")
+        build_fp16_graph(model.SerializeToString(), "model.onnx")

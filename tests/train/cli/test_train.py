@@ -129,13 +129,6 @@ def test_a_source_that_is_missing_is_one_line_and_exit_code_3(tmp_path) -> None:
     assert not (tmp_path / "r").exists()
 
 
-def test_an_export_without_a_checkpoint_is_one_line_and_exit_code_3(tmp_path) -> None:
-    result = CliRunner().invoke(export_app, [str(tmp_path), str(tmp_path / "out")])
-    assert result.exit_code == 3
-    assert "no best.json in it" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_device_that_is_not_known_is_one_line_and_exit_code_5(imdb, tmp_path) -> None:
     for device in ("tpu", "cuda:9"):
         result = CliRunner().invoke(app, ["lstm", "--imdb", str(imdb), "--device", device, "--data-dir", str(tmp_path)])

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sentscore import ArtifactError
+from sentscore.model.session import Session
+from sentscore_export import parity
+from sentscore_export.export import export
+from sentscore_export.parity import ParityConfig, ParityError
+
+SMALL = ParityConfig(batches=8, max_batch=6, max_tokens=50)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("pooling", [("max",), ("mean",), ("last",), ("max", "mean", "last")])
+def test_the_graph_agrees_with_torch(make_run, tmp_path, kind, pooling) -> None:
+    manifest = export(make_run(kind, pooling=pooling), tmp_path / "out", parity=SMALL)
+    assert manifest.parity["worst_logit"] < 1e-6
+    assert manifest.parity["worst_probability"] < 1e-6
+    assert manifest.parity["batches"] == 8
+    assert manifest.parity["real_texts"] > 0
+
+
+def test_a_wrong_graph_is_refused_and_nothing_is_written(make_run, tmp_path, monkeypatch) -> None:
+    from sentscore_train.models import weights
+
+    monkeypatch.setattr(weights, "_GATES", {"lstm": (0, 1, 2, 3), "gru": (0, 1, 2)})
+    with pytest.raises(
+        ParityError, match=r"off torch's, 1e-05 is allowed: check the versions(.|\n)*nothing was written"
+    ) as error:
+        export(make_run("lstm"), tmp_path / "out", parity=SMALL)
+    assert error.value.exit_code == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_logit_that_is_not_a_number_is_refused(make_run, tmp_path, monkeypatch) -> None:
+    run = Session.run
+
+    def fail_once(session: Session, token_ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logit, probability = run(session, token_ids, lengths)
+        return np.where(len(lengths) == SMALL.max_batch, np.nan, logit), probability
+
+    monkeypatch.setattr(parity, "Session", type("Broken", (Session,), {"run": fail_once}))
+    with pytest.raises(ParityError, match=r"a logit of the graph is nan off torch's"):
+        export(make_run("lstm"), tmp_path / "out", parity=SMALL)
+
+
+def test_a_parity_error_is_an_artifact_error() -> None:
+    assert issubclass(ParityError, ArtifactError)
