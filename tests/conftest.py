@@ -84,7 +84,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
 
     def make(kind: str = "lstm", *, seed: int = 0, lowercase: bool = True, **sizes: object) -> Path:
         folder = tmp_path_factory.mktemp(f"run-{kind}")
-        vocabulary = Vocabulary(tokens=("<unk>", "<pad>", *WORDS), lowercase=lowercase, spacy_version="3.8.0")
+        vocabulary = Vocabulary(tokens=("<unk>", "<pad>", *WORDS), lowercase=lowercase)
         fields = {"embedding_dim": 6, "hidden_size": 8, **sizes}
         architecture = Architecture(kind, len(vocabulary), **fields)  # type: ignore[arg-type]
         torch.manual_seed(seed)

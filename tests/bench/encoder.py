@@ -25,7 +25,7 @@ import spacy
 from sentscore.model.artifact import load_artifact
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array, normalize, split_chunks
-from sentscore.text.tokenizer import MAX_CHUNK_CHARACTERS
+from sentscore.text.tokenizer import MAX_WORD_CHARACTERS
 from sentscore.text.vocabulary import Vocabulary
 
 WINDOW = 4_096  # texts of one call
@@ -56,9 +56,9 @@ def check(encoder: Encoder, reviews: pa.Array) -> int:
     encoded = encoder.encode(reviews)
     for review, (start, stop) in enumerate(pairwise(chunks.offsets.tolist())):
         pieces = [
-            chunk[place : place + MAX_CHUNK_CHARACTERS]
+            chunk[place : place + MAX_WORD_CHARACTERS]
             for chunk in strings[start:stop]
-            for place in range(0, len(chunk), MAX_CHUNK_CHARACTERS)
+            for place in range(0, len(chunk), MAX_WORD_CHARACTERS)
         ]
         ids = [id_of.get(token.text, vocabulary.unk_id) for piece in pieces for token in tokenizer(piece)]
         if encoded[review].tolist() != ids:

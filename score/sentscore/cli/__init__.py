@@ -1,6 +1,6 @@
 """The command line: `sentscore file`, `text`, `models`, `doctor` and `bench`, one module a command.
 
-Importing it, and `--help`, load neither Arrow, NumPy, spaCy nor ONNX Runtime: the commands do, once they run.
+Importing it, and `--help`, load neither Arrow, NumPy nor ONNX Runtime: the commands do, once they run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from sentscore.cli.guard import GuardedCommand
 from sentscore.cli.models import models_cli
 from sentscore.cli.options import DebugOption, VersionOption, new_app
 from sentscore.cli.text import text_cli
-from sentscore.frameworks import hide_frameworks
 
 __all__ = ["app", "main"]
 
@@ -43,5 +42,4 @@ for _name, _command in (
 
 def main() -> None:
     """Runs the command line; the console script."""
-    hide_frameworks()
     app(prog_name="sentscore")

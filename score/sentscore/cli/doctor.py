@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sentscore.model.artifact import Artifact
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
-_PACKAGES = ("sentscore", *_RUNTIMES, "pyarrow", "numpy", "spacy")
+_PACKAGES = ("sentscore", *_RUNTIMES, "pyarrow", "numpy")
 WORKS = "works"
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sentscore.text.normalize import normalize, split_chunks
-from sentscore.text.tokenizer import tokenize_chunks
+from sentscore.text.tokenizer import tokenize_words
 from sentscore.text.vocabulary import Vocabulary
 from sentscore.text.word_table import ChunkTable
 
@@ -102,7 +102,7 @@ class Encoder:
     def _ids_of_chunks(self, chunks: Sequence[str]) -> tuple[list[int], list[int]]:
         tokens: list[str] = []
         counts: list[int] = []
-        for of_chunk in tokenize_chunks(chunks):
+        for of_chunk in tokenize_words(chunks):
             tokens += of_chunk
             counts.append(len(of_chunk))
         return list(map(self._id_of.get, tokens, repeat(self.vocabulary.unk_id))), counts

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.frameworks import hide_frameworks
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import to_large_string
 from sentscore.text.vocabulary import Vocabulary
@@ -66,7 +65,6 @@ _encoders: list[Encoder] = []  # of a child process: the one that `_start` made
 
 
 def _start(vocabulary: Vocabulary) -> None:
-    hide_frameworks()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal: the parent decides
     _encoders[:] = [Encoder(vocabulary)]
 

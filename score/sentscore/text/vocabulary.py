@@ -8,30 +8,30 @@ from pathlib import Path
 from typing import Any, Final
 
 from sentscore.errors import ArtifactError
-from sentscore.text import normalize as text
-from sentscore.text import rules as tokenizer_rules
-from sentscore.text import tokenizer
+from sentscore.text import normalize, tokenizer
+from sentscore.text.rules import stored_rules
 
 FORMAT_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Tokens in id order with the text steps that they were counted under.
+    """Tokens in id order. They were counted under the normalisation steps and tokenizer rules of this package.
 
     Attributes:
-        tokens: [V] distinct tokens; `tokens[i]` has the id `i`.
-        lowercase: whether texts are lower-cased first.
-        unk_id: the id of every token that is not in `tokens`.
-        pad_id: the id that fills a batch; its value never reaches a score.
-        spacy_version: the spaCy that the tokens were counted with.
+        tokens: The distinct tokens [V]; `tokens[i]` has the id `i`.
+        lowercase: Whether texts are lower-cased first.
+        unk_id: The id of every token that is not in `tokens`.
+        pad_id: The id that fills a batch; its value never reaches a score.
+
+    Raises:
+        ArtifactError: The tokens are not distinct, or the two ids are not two of theirs.
     """
 
     tokens: tuple[str, ...]
     lowercase: bool
     unk_id: int = 0
     pad_id: int = 1
-    spacy_version: str = ""
 
     def __post_init__(self) -> None:
         size = len(self.tokens)
@@ -47,16 +47,16 @@ class Vocabulary:
 
     @property
     def normalization(self) -> tuple[str, ...]:
-        """The names of the text steps, in order."""
-        return text.STEPS if self.lowercase else text.STEPS_CASED
+        """The names of the normalisation steps, in order."""
+        return normalize.STEPS if self.lowercase else normalize.STEPS_CASED
 
     def to_json(self) -> str:
-        """The content of vocab.json."""
+        """Returns the content of vocab.json."""
         content = {
             "format_version": FORMAT_VERSION,
             "tokenizer": {
                 "name": tokenizer.NAME,
-                "spacy_version": self.spacy_version or tokenizer_rules.spacy_version(),
+                "spacy_version": stored_rules().spacy_version,
                 "normalization": list(self.normalization),
                 "lowercase": self.lowercase,
             },
@@ -70,8 +70,13 @@ class Vocabulary:
     def from_json(cls, content: str, *, file: Path | str = "vocab.json") -> Vocabulary:
         """Reads what `to_json` wrote.
 
+        Args:
+            content: The JSON.
+            file: Where it is from, for messages.
+
         Raises:
-            ArtifactError: not JSON, an unknown format version, tokenizer or text step, or a field is missing.
+            ArtifactError: It is not a vocabulary, or its format version, normalisation steps, tokenizer or version of
+                spaCy are not those of this package.
         """
         try:
             fields: dict[str, Any] = json.loads(content)
@@ -87,14 +92,18 @@ class Vocabulary:
                 lowercase=bool(how["lowercase"]),
                 unk_id=int(fields["unk_id"]),
                 pad_id=int(fields["pad_id"]),
-                spacy_version=str(how["spacy_version"]),
             )
-            found = (how["name"], tuple(how["normalization"]))
+            name, steps, spacy_version = how["name"], tuple(how["normalization"]), how["spacy_version"]
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{file}: not a vocabulary ({error!r}): export the model again") from error
-        if found != (tokenizer.NAME, vocabulary.normalization):
+        if (name, steps) != (tokenizer.NAME, vocabulary.normalization):
             raise ArtifactError(
-                f"{file}: tokenizer {found[0]} with {', '.join(found[1])} is not known here: "
+                f"{file}: tokenizer {name} with {', '.join(steps)} is not known here: "
                 "update sentscore or export the model again"
+            )
+        if spacy_version != stored_rules().spacy_version:
+            raise ArtifactError(
+                f"{file}: tokens of spaCy {spacy_version}, but this sentscore cuts words by the rules of spaCy "
+                f"{stored_rules().spacy_version}: install the sentscore that made the model, or train it again"
             )
         return vocabulary

@@ -10,7 +10,7 @@ from sentscore.text.vocabulary import Vocabulary
 
 @pytest.fixture
 def vocabulary() -> Vocabulary:
-    return Vocabulary(("<unk>", "<pad>", "né", '"'), lowercase=True, spacy_version="3.8.1")
+    return Vocabulary(("<unk>", "<pad>", "né", '"'), lowercase=True)
 
 
 def test_json_and_back(vocabulary) -> None:
@@ -21,7 +21,7 @@ def test_the_json_says_how_texts_become_tokens(vocabulary) -> None:
     content = json.loads(vocabulary.to_json())
     assert content["tokenizer"] == {
         "name": 'spacy.blank("en")',
-        "spacy_version": "3.8.1",
+        "spacy_version": "3.8.18",
         "normalization": ["br_to_space", "c1_to_windows_1252", "nfc", "lowercase", "split_whitespace"],
         "lowercase": True,
     }
@@ -49,3 +49,9 @@ def test_what_is_not_a_vocabulary_is_an_artifact_error(vocabulary, change, messa
 def test_text_that_is_not_json_is_an_artifact_error() -> None:
     with pytest.raises(ArtifactError, match=r"here/vocab\.json: not a vocabulary"):
         Vocabulary.from_json("{", file="here/vocab.json")
+
+
+def test_tokens_of_another_spacy_are_refused(vocabulary) -> None:
+    content = vocabulary.to_json().replace('"spacy_version": "3.8.18"', '"spacy_version": "3.7.5"')
+    with pytest.raises(ArtifactError, match=r"here/vocab\.json: tokens of spaCy 3\.7\.5, but .* of spaCy 3\.8\.18"):
+        Vocabulary.from_json(content, file="here/vocab.json")

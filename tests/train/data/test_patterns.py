@@ -82,50 +82,6 @@ def test_one_character_wherever_it_stands(source, around, anywhere) -> None:
     assert patterns.is_one_character(items, anywhere=True) is anywhere
 
 
-LETTERS, MARKS = frozenset("abks"), frozenset("abks'-.")
-
-
-@pytest.mark.parametrize(
-    ("source", "alike"),
-    [
-        (r"-|\.\.+", True),
-        ("(?<=[abks])-(?=[abks])", True),
-        (r"(?<=[abks][abks])\.$", True),
-        (r"(?<=[abks][abks][abks])\.$", False),
-        ("(?<=[ab])-", False),
-        ("-(?!a)", False),
-        ("'s$", True),
-        ("s$", False),
-        ("'ks$", False),
-        ("(?<=[0-9])k$", True),  # there are no digits in these texts
-        ("[^-]-", False),
-        (r"\b-", False),
-        ("-*", False),
-        ("(-)\\1", False),
-        ("(?i:-)", False),
-    ],
-)
-def test_what_hangs_on_the_marks_alone(source, alike) -> None:
-    assert patterns.sees_words_alike(patterns.parse(re.compile(source)), LETTERS, MARKS) is alike
-
-
-@given(
-    st.lists(
-        st.sampled_from(["-", r"\.+", "[ab]", "[abks]", "(?<=[abks])", "(?=[abks])", "(?!b)", "'s", "$"]), min_size=1
-    )
-    .map("".join)
-    .map(re.compile),
-    st.lists(
-        st.tuples(st.sampled_from(["-", ".", "..", "'s-", "'"]), st.text("abks", min_size=2, max_size=4)), max_size=4
-    ),
-)
-def test_where_matches_lie_hangs_on_the_marks_alone(pattern, parts) -> None:
-    if patterns.sees_words_alike(patterns.parse(pattern), LETTERS, MARKS):
-        text = "".join(mark + word for mark, word in parts)
-        other = "".join(mark + "k" * len(word) for mark, word in parts)
-        assert [match.span() for match in pattern.finditer(text)] == [match.span() for match in pattern.finditer(other)]
-
-
 def test_flags_make_a_pattern_unknown() -> None:
     with pytest.raises(UnknownPatternError):
         patterns.parse(re.compile("a", re.IGNORECASE))

@@ -42,7 +42,7 @@ def reviews(count: int, seed: int) -> LabelledTexts:
 def data() -> TrainingData:
     tokens = ("<unk>", "<pad>", *(f"t{index}" for index in range(SIZE - 2)))
     vectors = np.random.default_rng(0).normal(size=(SIZE, 6)).astype(np.float32)
-    vocabulary = Vocabulary(tokens, lowercase=True, spacy_version="3.8.0")
+    vocabulary = Vocabulary(tokens, lowercase=True)
     return TrainingData(vocabulary, reviews(160, 1), reviews(60, 2), vectors, {"name": "random"})
 
 

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sentscore.text.normalize import as_text_array, normalize, split_chunks
-from sentscore.text.rules import spacy_version
-from sentscore.text.tokenizer import tokenize_chunks
+from sentscore.text.tokenizer import tokenize_words
 from sentscore.text.vocabulary import Vocabulary
 
 UNK, PAD = "<unk>", "<pad>"
@@ -22,20 +21,18 @@ def build_vocabulary(texts: Sequence[str], *, size: int = 25_000, lowercase: boo
         size: tokens beside `<unk>` and `<pad>`; fewer when the corpus has fewer.
         lowercase: count lower-cased texts.
     """
-    chunks: Counter[str] = Counter()
+    words: Counter[str] = Counter()
     for start in range(0, len(texts), _CORPUS_STEP):
         part = as_text_array(texts[start : start + _CORPUS_STEP])
         counts = split_chunks(normalize(part, lowercase=lowercase)).strings().value_counts()
         values, numbers = counts.field("values").to_pylist(), counts.field("counts").to_pylist()
-        for chunk, number in zip(values, numbers, strict=True):
-            chunks[chunk] += number
+        for word, number in zip(values, numbers, strict=True):
+            words[word] += number
     tokens: Counter[str] = Counter()
-    for of_chunk, number in zip(tokenize_chunks(list(chunks)), chunks.values(), strict=True):
-        for token in of_chunk:
+    for word_tokens, number in zip(tokenize_words(words), words.values(), strict=True):
+        for token in word_tokens:
             tokens[token] += number
     for special in (UNK, PAD):
         tokens.pop(special, None)
     ranked = sorted(tokens.items(), key=lambda item: (-item[1], item[0]))[:size]
-    return Vocabulary(
-        tokens=(UNK, PAD, *(token for token, _ in ranked)), lowercase=lowercase, spacy_version=spacy_version()
-    )
+    return Vocabulary(tokens=(UNK, PAD, *(token for token, _ in ranked)), lowercase=lowercase)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
-from sentscore.text.rules import spacy_version
+from sentscore.text.rules import stored_rules
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
@@ -126,7 +126,7 @@ class _Corpus:
 
 def _corpus(imdb: Imdb, vocabulary_size: int, cache: ArrayCache, report: Report) -> _Corpus:
     texts = imdb.train.texts + imdb.unsup.texts
-    facts = {"corpus": hash_texts(texts), "spacy": spacy_version(), "size": vocabulary_size, "code": _CODE}
+    facts = {"corpus": hash_texts(texts), "spacy": stored_rules().spacy_version, "size": vocabulary_size, "code": _CODE}
     report(Progress("building the vocabulary", 0, 1))
     stored = cache.get("vocabulary", facts, lambda: _vocabulary_arrays(texts, vocabulary_size))
     vocabulary = Vocabulary.from_json(stored["json"].tobytes().decode("utf-8"))
