@@ -10,12 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import sentscore_train.release
 from sentscore import InputError, OutputError, UsageError
 from sentscore.model.artifact import load_artifact
-from sentscore_train.cli import app
 from sentscore_train.release import ReleaseConfig, Stage, StageError, release, stages
 
 # A stage that says that it ran, waits or fails as it is told, and leaves its folder.
@@ -185,15 +183,6 @@ def test_models_that_are_there_are_not_replaced_unasked(small, tmp_path) -> None
     with pytest.raises(StageError, match="second"):
         release(replace(config, force=True))
     assert small.ran == ["first", "second"]
-
-
-def test_the_commands_can_be_looked_at(tmp_path) -> None:
-    result = CliRunner().invoke(app, ["release", str(tmp_path / "out"), "--work-dir", str(tmp_path / "w"), "--dry-run"])
-    assert result.exit_code == 0, result.output
-    lines = result.stdout.splitlines()
-    assert len(lines) == 12
-    assert lines[0].startswith(f"sentscore-train gru --run-dir {tmp_path}/w/gru-labelled ")
-    assert not (tmp_path / "w").exists()
 
 
 def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:

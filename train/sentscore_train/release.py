@@ -1,15 +1,14 @@
-"""Makes the shipped models anew: a list of commands, each run once, that can be killed and carried on.
+"""Makes the shipped models anew, by a list of commands that can be killed and carried on.
 
     sentscore-train release artifacts --imdb aclImdb_v1.tar.gz
 
-Every stage is a command of `sentscore-train` or `sentscore-export` in a process of its own, so that a stage's memory is
-given back, and so that any of them can be run by hand. `release.json` in the work folder says which are done.
+Each stage runs a command of `sentscore-train` or `sentscore-export` in a process of its own, which gives its memory
+back at its end. Each can also be run by hand. The file `release.json` in the work folder says which stages are done.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,22 +18,21 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from sentscore.errors import InputError, OutputError, SentscoreError, UsageError
-from sentscore.files import output_errors, write_file
+from sentscore.files import lock, output_errors, write_file
 from sentscore_train.data.imdb import URL
 from sentscore_train.training.config import TEACHER_HIDDEN_SIZE
 
 FORMAT_VERSION: Final = 1
-KINDS: Final = ("gru", "lstm")
+CELLS: Final = ("gru", "lstm")
 _STATE: Final = "release.json"
-_LOCK: Final = "lock"
-_FAST_BATCHES: Final = 20  # compared between torch and ONNX Runtime with `fast`
+_FAST_BATCHES: Final = 20  # with `fast`, torch and ONNX Runtime are compared on so many batches
 
 Announce = Callable[[int, int, "Stage"], None]
-"""Called before a stage with its number from 1, how many there are, and the stage."""
+"""A function that is called before each stage with its number from 1, the number of stages, and the stage."""
 
 
 class StageError(SentscoreError):
-    """A stage's command failed; what it wrote to stderr says why."""
+    """A stage's command failed. What the command wrote to stderr says why."""
 
     def __init__(self, stage: str, exit_code: int) -> None:
         super().__init__(f"stage {stage} failed with exit code {exit_code}, as said above: run it again to carry on")
@@ -46,15 +44,16 @@ class ReleaseConfig:
     """How the models are made.
 
     Attributes:
-        out_dir: the folder that `lstm` and `gru` are written to.
-        work_dir: of the runs, the teachers and the state.
-        imdb: as `--imdb` of the training takes it; None downloads.
-        data_dir: where downloads and prepared data are kept.
-        device: to train on.
-        threads: of torch on the CPU; None leaves torch's own choice.
-        seed: of everything.
-        fast: one epoch a run and any number of reviews: to try the way, not to score with.
-        force: replace models that are in `out_dir`.
+        out_dir: The folder in which the model folders `lstm` and `gru` are written.
+        work_dir: The folder of the runs, the teachers and the state.
+        imdb: The source of the reviews, as the option `--imdb` takes it; None downloads them.
+        data_dir: The folder of downloads and prepared data.
+        device: The device to train on.
+        threads: The number of torch's threads on the CPU; None leaves it to torch.
+        seed: The seed of every stage.
+        fast: Whether to train each model for one epoch on any number of reviews. This tries the way; the models
+            are of no use.
+        force: Whether to replace models in `out_dir`.
     """
 
     out_dir: Path
@@ -73,10 +72,10 @@ class Stage:
     """One step of a release.
 
     Attributes:
-        name: of the step.
-        program: `sentscore-train` or `sentscore-export`.
-        arguments: of the program.
-        output: the folder that is there when the step is done.
+        name: The stage's name.
+        program: Either `sentscore-train` or `sentscore-export`.
+        arguments: The program's arguments.
+        output: The folder that exists when the stage is done.
     """
 
     name: str
@@ -86,17 +85,17 @@ class Stage:
 
     @property
     def command(self) -> list[str]:
-        """The process to start: this Python, whatever the PATH says."""
+        """The process to start, with this Python whatever the PATH says."""
         return [sys.executable, "-m", self.program.replace("-", "_"), *self.arguments]
 
 
 def stages(config: ReleaseConfig) -> list[Stage]:
-    """What is run, in order.
+    """Returns the stages in the order in which they run.
 
-    Two large models learn from the labelled reviews. They, NB-SVM and a classifier on document vectors teach two half
-    as wide, which learn from the unlabelled reviews too and are better than any of these teachers. Those take the
-    place of the large ones and teach the last two, which are exported in every precision and measured, on the test
-    reviews for the first and last time.
+    Two large models learn from the labelled reviews. Together with NB-SVM and a classifier on document vectors they
+    teach two models of half their width, which also learn from the unlabelled reviews and become better than each of
+    their teachers. These two replace the large ones as teachers of the last two models. The last two are exported in
+    every precision and measured on the test reviews, which nothing has looked at before.
     """
     work = config.work_dir
     partial = ["--allow-partial"] if config.fast else []
@@ -104,29 +103,30 @@ def stages(config: ReleaseConfig) -> list[Stage]:
     learning = [*source, *_options(seed=config.seed, device=config.device, threads=config.threads), "--resume"]
     exporting = ["--force", *_options(parity_batches=_FAST_BATCHES if config.fast else None)]
 
-    def training(name: str, kind: str, further: Sequence[str] = ()) -> Stage:
+    def training(name: str, cell: str, further: Sequence[str]) -> Stage:
         run_dir = work / name
         epochs = _options(epochs=1 if config.fast else None)
-        arguments = (kind, *_options(run_dir=run_dir), *learning, *epochs, *further)
+        arguments = (cell, *_options(run_dir=run_dir), *learning, *epochs, *further)
         return Stage(name, "sentscore-train", arguments, run_dir)
 
-    def export(name: str, run: str, out_dir: Path, further: Sequence[str] = ()) -> Stage:
-        return Stage(name, "sentscore-export", (str(work / run), str(out_dir), *exporting, *further), out_dir)
+    def export(run: str, out_dir: Path, further: Sequence[str] = ()) -> Stage:
+        return Stage(
+            f"{run}-export", "sentscore-export", (str(work / run), str(out_dir), *exporting, *further), out_dir
+        )
 
     listed: list[Stage] = []
     further = _options(hidden_size=TEACHER_HIDDEN_SIZE)
     for generation in ("labelled", "taught"):
-        teachers = {kind: work / "teachers" / generation / kind for kind in KINDS}
-        for kind, teacher in teachers.items():
-            run = f"{kind}-{generation}"
-            listed += training(run, kind, further), export(f"{run}-export", run, teacher)
+        teachers = {cell: work / "teachers" / generation / cell for cell in CELLS}
+        for cell, teacher in teachers.items():
+            run = f"{cell}-{generation}"
+            listed += training(run, cell, further), export(run, teacher)
         further = [option for teacher in teachers.values() for option in _options(teacher=teacher)]
-    for kind in KINDS:
-        listed.append(training(kind, kind, further))
-        # The training has left its download there.
-        test = config.imdb or config.data_dir / PurePosixPath(URL).name
-        measured = ["--precision", "int8", "--precision", "fp16", *_options(test=test), *partial]
-        listed.append(export(f"{kind}-export", kind, config.out_dir / kind, measured))
+    # The training has left its download in the data folder.
+    test = config.imdb or config.data_dir / PurePosixPath(URL).name
+    measured = ["--precision", "int8", "--precision", "fp16", *_options(test=test), *partial]
+    for cell in CELLS:
+        listed += training(cell, cell, further), export(cell, config.out_dir / cell, measured)
     return listed
 
 
@@ -134,18 +134,19 @@ def release(config: ReleaseConfig, announce: Announce = lambda number, of, stage
     """Runs the stages that are not done yet.
 
     Raises:
-        UsageError: another release is at work in the folder, or the one in it has other settings.
-        OutputError: the work folder cannot be written, or there is a model where one is to be written.
-        StageError: a stage failed; what was done before it stays.
+        UsageError: Another release is at work in the work folder, or the release in it has other settings.
+        InputError: The state in the work folder cannot be read.
+        OutputError: The work folder cannot be written, or a model exists where one is to be written.
+        StageError: A stage failed. The results of the stages before it stay.
     """
     listed = stages(config)
-    with _locked(config.work_dir) as lock:
-        done = _read_state(config.work_dir)
+    state = config.work_dir / _STATE
+    with _hold(config.work_dir) as descriptor:
+        done = _read_state(state)
         for stage in listed:
-            if done.get(stage.name, list(stage.arguments)) != list(stage.arguments):
+            if stage.name in done and done[stage.name] != list(stage.arguments):
                 raise UsageError(
-                    f"{config.work_dir / _STATE}: stage {stage.name} was run with other settings: "
-                    "use the same ones or another --work-dir"
+                    f"{state}: stage {stage.name} was run with other settings: use the same ones or another --work-dir"
                 )
             replaces = stage.output.parent == config.out_dir and stage.output.exists() and stage.name not in done
             if replaces and not config.force:
@@ -154,14 +155,13 @@ def release(config: ReleaseConfig, announce: Announce = lambda number, of, stage
             if stage.name in done and stage.output.is_dir():
                 continue
             announce(number, len(listed), stage)
-            _run(stage, lock)
+            _run(stage, descriptor)
             done[stage.name] = list(stage.arguments)
-            content = {"format_version": FORMAT_VERSION, "done": done}
-            write_file(config.work_dir / _STATE, json.dumps(content, indent=2).encode())
+            write_file(state, json.dumps({"format_version": FORMAT_VERSION, "done": done}, indent=2).encode())
 
 
-def _run(stage: Stage, lock: int) -> None:
-    with subprocess.Popen(stage.command, pass_fds=[lock]) as process:
+def _run(stage: Stage, descriptor: int) -> None:
+    with subprocess.Popen(stage.command, pass_fds=[descriptor]) as process:
         try:
             exit_code = process.wait()
         except BaseException:  # Ctrl-C reaches the stage by itself, SIGTERM does not
@@ -171,8 +171,8 @@ def _run(stage: Stage, lock: int) -> None:
         raise StageError(stage.name, exit_code)
 
 
-def _read_state(work_dir: Path) -> dict[str, list[str]]:
-    path = work_dir / _STATE
+def _read_state(path: Path) -> dict[str, list[str]]:
+    """Returns the arguments of each stage that is done, by its name."""
     if not path.exists():
         return {}
     try:
@@ -186,34 +186,27 @@ def _read_state(work_dir: Path) -> dict[str, list[str]]:
 
 
 @contextmanager
-def _locked(work_dir: Path) -> Iterator[int]:
-    """Holds the work folder; gives the lock's file descriptor.
+def _hold(work_dir: Path) -> Iterator[int]:
+    """Holds the work folder against other releases, and gives the lock's file descriptor.
 
-    A stage inherits it, so that a stage that outlives a killed release is not joined by a second one.
+    A stage inherits the descriptor. Thus a stage that outlives a killed release keeps the next release waiting.
     """
-    import fcntl  # not on Windows, which nobody trains on here
-
-    path = work_dir / _LOCK
+    path = work_dir / "lock"
     with output_errors(str(path)):
         work_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        file = path.open("wb")
+    with file:
+        if lock(file) is False:
             raise UsageError(
                 f"{work_dir}: another release, or a stage of one, is at work there: wait for its end or stop it"
-            ) from error
-        yield lock
-    finally:
-        os.close(lock)
+            )
+        yield file.fileno()
 
 
 def _options(**values: object) -> list[str]:
-    """Command-line options of those that have a value."""
-    return [
-        word
-        for name, value in values.items()
-        if value is not None
-        for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    """Returns the values that are not None as command-line options."""
+    options: list[str] = []
+    for name, value in values.items():
+        if value is not None:
+            options += [f"--{name.replace('_', '-')}", str(value)]
+    return options

@@ -12,6 +12,7 @@ import typer
 from sentscore.cli.guard import require
 from sentscore.errors import UsageError
 from sentscore_train.cli.options import (
+    TRAINING_PACKAGES,
     DataDirOption,
     ImdbOption,
     PartialOption,
@@ -132,7 +133,7 @@ def train_command(cell: Cell) -> Callable[..., None]:
         for name, value in (of_default if preset == "notebook" else of_notebook).items():
             if value is not None:
                 raise UsageError(f"{name} does not go with --preset {preset}: leave it out or choose the other preset")
-        require("torch", "safetensors", "gensim", "sklearn", "matplotlib", extra="train")
+        require(*TRAINING_PACKAGES, extra="train")
         if preset == "notebook":
             require("torchtext", extra="notebook")
         from sentscore_train.cli.console import epoch_line, progress_bars
