@@ -84,7 +84,7 @@ def text(
     from sentscore.columns import result_columns, result_names
     from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
-    from sentscore.sinks.values import json_values
+    from sentscore.sinks.values import to_json_values
 
     artifacts = [load_artifact(model) for model in models]
     names = result_names([artifact.name for artifact in artifacts])
@@ -92,19 +92,19 @@ def text(
     scores = {
         artifact.name: Scorer(artifact, device=device, precision=precision).score(every) for artifact in artifacts
     }
-    columns = [json_values(name, column) for name, column in zip(names, result_columns(scores), strict=True)]
+    columns = [to_json_values(name, column) for name, column in zip(names, result_columns(scores), strict=True)]
     rows = zip(*columns, strict=True)
     return [ScoredText(each, dict(zip(names, row, strict=True))) for each, row in zip(every, rows, strict=True)]
 
 
 def _expanded(texts: Sequence[str]) -> Iterator[str]:
     from sentscore.sources import STDIN, open_stream
-    from sentscore.sources.streams import text_lines
+    from sentscore.sources.streams import read_lines
 
     for text in texts:
         if text == STDIN:
             with open_stream(STDIN) as stream:
-                yield from (line.rstrip("\r\n") for line in text_lines(stream, None))
+                yield from (line.rstrip("\r\n") for line in read_lines(stream, None))
             continue
         try:
             text.encode()

@@ -1,13 +1,14 @@
-"""Outputs: a file, a device or stdout, in any supported format; a file is there whole or not at all."""
+"""Outputs: a file, a device or stdout, in any supported format. A file is there whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Any, Protocol, cast
+from functools import partial
+from typing import IO, Any, cast
 
 import pyarrow as pa
 
@@ -16,25 +17,26 @@ from sentscore.files import new_file, output_errors
 from sentscore.formats import Compression, Format, Kind
 from sentscore.sinks.parquet import ParquetWriter
 from sentscore.sinks.targets import Target
-from sentscore.sinks.text_writers import DelimitedWriter, JsonWriter, LinesWriter, RawJsonWriter
-
-
-class _Writer(Protocol):
-    def begin(self) -> None: ...
-    def rows(self, batch: pa.RecordBatch, ends_group: bool) -> None: ...
-    def end(self) -> None: ...
+from sentscore.sinks.text_writers import (
+    check_json_names,
+    encode_delimited,
+    encode_header,
+    encode_json,
+    encode_lines,
+    encode_raw_json,
+)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the rows look like that an output is going to get.
+    """What the rows of an output look like.
 
     Attributes:
-        schema: their schema, results included, with the metadata to be stored.
-        text: the column of texts.
-        results: how many columns at the end are results.
-        codec: the compression inside a Parquet file.
-        raw_json: whether the first column holds JSON lines as they stood in the input.
+        schema: The schema of the rows, results included, with the metadata to be stored.
+        text: The index of the column of texts.
+        results: How many columns at the end are results.
+        codec: The compression inside a Parquet file, by Arrow's name for it.
+        raw_json: Whether the first column holds JSON lines as they stood in the input.
     """
 
     schema: pa.Schema
@@ -46,63 +48,78 @@ class Shape:
 
 @dataclass(frozen=True)
 class Sink:
-    """An output that is open."""
+    """An output that is open.
+
+    Attributes:
+        name: The output's name in messages.
+    """
 
     name: str
-    _writer: _Writer
+    _write: Callable[[pa.RecordBatch, bool], object]
 
     def write(self, batch: pa.RecordBatch, *, ends_group: bool = False) -> None:
         """Writes rows of the shape that the sink was opened for.
 
+        Args:
+            batch: The rows.
+            ends_group: Whether a row group of a Parquet input ends after them.
+
         Raises:
-            OutputError: The disk is full, or the like.
-            InputError: A value has no form in the output's format.
+            OutputError: The rows cannot be written, for example because the disk is full.
+            InputError: A value cannot be written as text.
         """
         with output_errors(self.name):
-            self._writer.rows(batch, ends_group)
+            self._write(batch, ends_group)
 
 
 @contextmanager
 def open_sink(target: Target, fallback: Kind, shape: Shape) -> Iterator[Sink]:
-    """Opens an output; it is finished when the block ends well, and leaves nothing behind otherwise.
+    """Opens an output, which is finished when the block ends well and leaves nothing behind otherwise.
 
     Args:
-        target: where it goes.
-        fallback: the kind of table where the target tells none.
-        shape: the rows it gets.
+        target: Where the output goes.
+        fallback: The kind of table if the target has no format.
+        shape: What the rows look like.
 
     Raises:
-        OutputError: It cannot be written.
-        UsageError: It is a Parquet file and goes to a terminal.
+        OutputError: The output cannot be written.
+        UsageError: The output is a Parquet file and goes to a terminal.
+        InputError: The output is a table of JSON lines and two columns have the same name.
     """
     format = target.format or Format(fallback)
-    with _destination(target, format.kind) as file, _compressed(target, file, format.compression) as stream:
-        writer = _writer(format.kind, stream, shape)
-        try:
+    with _open_destination(target, format.kind) as file, _compress(target, file, format.compression) as stream:
+        if format.kind is Kind.PARQUET:
             with output_errors(target.name):
-                writer.begin()
-            yield Sink(target.name, writer)
-            with output_errors(target.name):
-                writer.end()
-        finally:
-            if isinstance(writer, ParquetWriter):
+                # An input that is not Parquet has no codec to keep. zstd is small, and every reader has it.
+                writer = ParquetWriter(stream, shape.schema, shape.codec or "zstd")
+            try:
+                yield Sink(target.name, writer.write)
+                with output_errors(target.name):
+                    writer.close()
+            finally:
                 writer.discard()
+        else:
+            header, encode = _text_encoder(format.kind, shape)
+            with output_errors(target.name):
+                stream.write(header)
+            yield Sink(target.name, lambda batch, ends_group: stream.write(encode(batch)))
 
 
-def _writer(kind: Kind, stream: IO[bytes], shape: Shape) -> _Writer:
-    if kind is Kind.PARQUET:
-        # An input that is not Parquet has no codec to keep; zstd is small, and every reader has it.
-        return ParquetWriter(stream, shape.schema, shape.codec or "zstd")
+def _text_encoder(kind: Kind, shape: Shape) -> tuple[bytes, Callable[[pa.RecordBatch], bytes]]:
+    """Returns the beginning of a file of text, and the function that makes text of its rows."""
+    if kind is Kind.JSONL and shape.raw_json:
+        return b"", encode_raw_json
     if kind is Kind.JSONL:
-        return (RawJsonWriter if shape.raw_json else JsonWriter)(stream.write, shape.schema)
+        check_json_names(shape.schema)
+        return b"", encode_json
     if kind is Kind.TXT:
         width = len(shape.schema)
-        return LinesWriter(stream.write, [shape.text, *range(width - shape.results, width)])
-    return DelimitedWriter(stream.write, shape.schema, kind)
+        return b"", partial(encode_lines, columns=[shape.text, *range(width - shape.results, width)])
+    return encode_header(shape.schema, kind), partial(encode_delimited, kind=kind)
 
 
 @contextmanager
-def _destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
+def _open_destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
     if target.path is None:
         if sys.stdout is None:
             raise OutputError("stdout is closed: name an --output")
@@ -113,27 +130,27 @@ def _destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
             sys.stdout.buffer.flush()
     elif target.device:
         with output_errors(target.name):
-            file = target.path.open("wb")
+            device = target.path.open("wb")
         try:
-            yield file
+            yield device
             with output_errors(target.name):
-                file.flush()
+                device.flush()
         finally:
             with suppress(OSError):
-                file.close()
+                device.close()
     else:
-        with new_file(target.path) as part:
-            yield part
+        with new_file(target.path) as file:
+            yield file
 
 
 @contextmanager
-def _compressed(target: Target, file: IO[bytes], compression: Compression | None) -> Iterator[IO[bytes]]:
+def _compress(target: Target, file: IO[bytes], compression: Compression | None) -> Iterator[IO[bytes]]:
     if compression is None:
         yield file
         return
-    # Closing Arrow's stream closes what is below it, and the file has to stay open to be synced.
-    below = os.fdopen(os.dup(file.fileno()), "wb")
-    stream: Any = pa.CompressedOutputStream(pa.PythonFile(below, mode="w"), compression.value)
+    # Arrow's stream closes the file that it writes to, and this file has to stay open to be synced.
+    copy = os.fdopen(os.dup(file.fileno()), "wb")
+    stream: Any = pa.CompressedOutputStream(pa.PythonFile(copy, mode="w"), compression.value)
     try:
         yield cast(IO[bytes], stream)
         with output_errors(target.name):
@@ -142,4 +159,4 @@ def _compressed(target: Target, file: IO[bytes], compression: Compression | None
         with suppress(OSError):
             stream.close()
         with suppress(OSError):
-            below.close()
+            copy.close()

@@ -9,7 +9,7 @@ from typing import Final
 from sentscore.formats import Format
 
 STDOUT: Final = "-"
-"""The name that stands for stdout as an output, and for stdin as an input."""
+"""The name that stands for stdout among the outputs, and for stdin among the inputs."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Target:
     """Where an output goes.
 
     Attributes:
-        path: the file; None for stdout.
-        format: its format; None for that of the input, which may not be known yet.
-        device: whether the path is a device or a pipe, which is written to and never replaced.
+        path: The file; None for stdout.
+        format: The output's format; None for that of the input, which may not be known yet.
+        device: Whether the path is a device or a pipe, which is written to and never replaced.
     """
 
     path: Path | None
@@ -28,10 +28,10 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The output as messages name it."""
+        """The output's name in messages."""
         return "stdout" if self.path is None else str(self.path)
 
     @property
     def exists(self) -> bool:
-        """Whether it is a file that is there already; not where a link leads to one that is not."""
+        """Whether the output is a file that exists. A link to a file that does not exist is none."""
         return self.path is not None and not self.device and self.path.exists()

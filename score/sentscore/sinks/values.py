@@ -12,64 +12,62 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from sentscore.errors import InputError
+from sentscore.errors import InputError, first_line
 
 
-def json_text(value: object) -> str:
-    """Returns a value as JSON on one line, characters as they are.
-
-    Args:
-        value: what `plain` returns.
-    """
+def to_json(value: object) -> str:
+    """Returns one of the values that `to_json_values` returns as JSON on one line, without escaped characters."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def cells(name: str, column: pa.Array) -> list[str | None]:
-    """Returns a column as CSV cells [n]; nulls stay None, nested values become JSON.
+def to_cells(name: str, column: pa.Array) -> list[str | None]:
+    """Returns a column as CSV cells [n]. Nulls stay None, nested values become JSON.
 
-    Floats are as short as they can be and still read back to the same value of their own width.
+    A float becomes the shortest text that reads back to the same value of its own width.
 
-    Raises:
-        InputError: A value cannot be written as text.
-    """
-    column = _flat(column)
-    kind = column.type
-    if pa.types.is_nested(kind) or _is_binary(kind):
-        values = json_values(name, column)
-        return [v if v is None or isinstance(v, str) else json_text(v) for v in values]
-    return _texts(name, column)
-
-
-def json_values(name: str, column: pa.Array) -> list[Any]:
-    """Returns a column as values that `json_text` takes [n].
-
-    Numbers, booleans, strings, lists and structs are JSON's own; a map is a list of pairs; times and
-    decimals are strings; bytes are base64. NaN and the infinities, which JSON lacks, are null.
+    Args:
+        name: The column's name, for messages.
+        column: The column's values [n].
 
     Raises:
         InputError: A value cannot be written as text.
     """
-    column = _flat(column)
+    column = _decode(column)
+    if pa.types.is_nested(column.type) or _is_binary(column.type):
+        values = to_json_values(name, column)
+        return [value if value is None or isinstance(value, str) else to_json(value) for value in values]
+    return _cast_to_text(name, column)
+
+
+def to_json_values(name: str, column: pa.Array) -> list[Any]:
+    """Returns a column as values [n] that JSON has.
+
+    Numbers, booleans, strings, lists and structs stay what they are. A map becomes a list of pairs, times and decimals
+    become strings, bytes become base64. NaN and the infinities become null.
+
+    Args:
+        name: The column's name, for messages.
+        column: The column's values [n].
+
+    Raises:
+        InputError: A value cannot be written as text.
+    """
+    column = _decode(column)
     kind = column.type
     try:
         if pa.types.is_floating(kind):
             # By way of the shortest text: 0.9731 as a float32 is 0.9731000065803528 as a float64.
-            return [plain(None if v is None else float(v)) for v in _texts(name, column)]
+            return [_to_json_value(None if text is None else float(text)) for text in _cast_to_text(name, column)]
         if pa.types.is_nested(kind) or _is_binary(kind):
-            return [plain(value) for value in column.to_pylist()]
+            return [_to_json_value(value) for value in column.to_pylist()]
         if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
             return list(column.to_pylist())
     except (ValueError, TypeError, UnicodeDecodeError) as error:
-        raise _unwritable(name, kind, error) from error
-    return list(_texts(name, column))
+        raise _not_writable(name, kind, error) from error
+    return list(_cast_to_text(name, column))
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - any value that Arrow makes, any that JSON takes
-    """Returns an Arrow value as one of those that JSON has.
-
-    Raises:
-        TypeError: There is no such value.
-    """
+def _to_json_value(value: Any) -> Any:  # noqa: ANN401 - any value that Arrow makes, any that JSON takes
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (str, int)):
@@ -81,25 +79,26 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - any value that Arrow makes, any 
 
 
 _CONVERSIONS: Final[dict[type | tuple[type, ...], Callable[[Any], Any]]] = {
-    dict: lambda value: {key: plain(each) for key, each in value.items()},
-    (list, tuple): lambda value: [plain(each) for each in value],
+    dict: lambda value: {key: _to_json_value(item) for key, item in value.items()},
+    (list, tuple): lambda value: [_to_json_value(item) for item in value],
     (datetime.date, datetime.time): lambda value: value.isoformat(),
     (decimal.Decimal, datetime.timedelta): str,
     bytes: lambda value: base64.b64encode(value).decode("ascii"),
 }
 
 
-def _flat(column: pa.Array) -> pa.Array:
+def _decode(column: pa.Array) -> pa.Array:
+    """Returns the values of a column that is of an extension type or holds a dictionary."""
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _texts(name: str, column: pa.Array) -> list[str | None]:
+def _cast_to_text(name: str, column: pa.Array) -> list[str | None]:
     try:
         texts: list[str | None] = column.cast(pa.large_string()).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise _unwritable(name, column.type, error) from error
+        raise _not_writable(name, column.type, error) from error
     return texts
 
 
@@ -112,8 +111,7 @@ def _is_binary(kind: pa.DataType) -> bool:
     )
 
 
-def _unwritable(name: str, kind: pa.DataType, error: Exception) -> InputError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+def _not_writable(name: str, kind: pa.DataType, error: Exception) -> InputError:
     return InputError(
-        f"column '{name}' of type {kind} cannot be written as text ({reason}): write to a .parquet output"
+        f"column '{name}' of type {kind} cannot be written as text ({first_line(error)}): write to a .parquet output"
     )

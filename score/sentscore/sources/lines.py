@@ -11,22 +11,23 @@ from sentscore.sources.source import Window, gather
 from sentscore.sources.streams import Stream
 
 SCHEMA: Final = pa.schema([pa.field("text", pa.string())])
-"""The table that a text file is: its one column."""
+"""The schema of a text file: its one column."""
 
 
 def line_windows(stream: Stream, lines: Iterator[str]) -> Iterator[Window]:
     """Yields the windows of a text file.
 
     Args:
-        stream: the file, for its position.
-        lines: its lines with their ends.
+        stream: The file, for its position.
+        lines: The file's lines with their ends.
     """
-    for window in gather(map(_without_end, lines), len):
+    for window in gather(map(_strip_end, lines), len):
         texts = pa.array(window, pa.string())
-        yield Window(pa.record_batch([texts], schema=SCHEMA), texts, position=stream.position())
+        rows = pa.record_batch([texts], schema=SCHEMA)
+        yield Window(rows, texts.cast(pa.large_string()), position=stream.position())
 
 
-def _without_end(line: str) -> str:
+def _strip_end(line: str) -> str:
     if line.endswith("\r\n"):
         return line[:-2]
     return line.removesuffix("\n")

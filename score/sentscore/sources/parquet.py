@@ -1,4 +1,4 @@
-"""Parquet files: read row group by row group, in batches whose size follows from the file's own metadata."""
+"""Parquet files: read row group by row group, in batches whose size the file's metadata decides."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import IO, Final, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sentscore.errors import InputError, OutputError
+from sentscore.errors import InputError, OutputError, first_line
 from sentscore.formats import Compression
 from sentscore.sources.source import WINDOW_BYTES, WINDOW_ROWS, Window
-from sentscore.sources.streams import Stream, brief, cannot_read, decompressed
+from sentscore.sources.streams import Stream, cannot_read, decompress
 
-_PAGE_BUFFER: Final = 1 << 20  # of each column read ahead; without it a whole column chunk is held
+_PAGE_BUFFER: Final = 1 << 20  # bytes read ahead of each column; without it a whole column chunk is held in memory
 
 
 @contextmanager
 def open_parquet(stream: Stream, compression: Compression | None) -> Iterator[pq.ParquetFile]:
-    """Opens a Parquet file; a stream or a compressed one, which cannot be seeked in, by way of a copy.
+    """Opens a Parquet file. A stream or a compressed file, which cannot be seeked in, is copied to disk first.
 
     Raises:
-        InputError: It is damaged, cut off, or not Parquet.
+        InputError: The file is damaged, cut off, or not Parquet.
         OutputError: The temporary copy cannot be written.
     """
     if stream.size is not None and compression is None:
-        with pa.OSFile(stream.name) as stored, _opened(stream.name, stored) as file:
+        with pa.OSFile(stream.name) as stored, _open_file(stream.name, stored) as file:
             yield file
         return
     with tempfile.TemporaryFile() as copy:
-        _spool(stream, compression, cast(IO[bytes], copy))
-        with _opened(stream.name, pa.PythonFile(copy, mode="r")) as file:
+        _copy_content(stream, compression, cast(IO[bytes], copy))
+        with _open_file(stream.name, pa.PythonFile(copy, mode="r")) as file:
             yield file
 
 
-def codec_of(file: pq.ParquetFile) -> str:
-    """Returns the compression of the file's first column, as Arrow's writer takes it."""
+def read_codec(file: pq.ParquetFile) -> str:
+    """Returns the compression of a file's first column, by Arrow's name for it."""
     metadata = file.metadata
     if not metadata.num_row_groups or not metadata.num_columns:
         return "snappy"
@@ -46,45 +46,50 @@ def codec_of(file: pq.ParquetFile) -> str:
 
 
 def parquet_windows(name: str, file: pq.ParquetFile, text: int) -> Iterator[Window]:
-    """Yields the windows of a Parquet file; column `text` is scored.
+    """Yields the windows of a Parquet file.
+
+    Args:
+        name: The input's name, for messages.
+        file: The file.
+        text: The index of the column of texts.
 
     Raises:
-        InputError: Data is damaged, or a text is not UTF-8, which the format does not check.
+        InputError: Data is damaged, or a text is not UTF-8, which Parquet does not check.
     """
-    first = 0  # row of the file that the window begins with
+    first = 0  # the window's first row in the file
     for group in range(file.metadata.num_row_groups):
         left = file.metadata.row_group(group).num_rows
-        for batch in _batches(name, file, group):
-            for rows in _sliced(batch) if batch.num_rows else ():
+        for batch in _read_batches(name, file, group):
+            for rows in _split_batch(batch) if batch.num_rows else ():
                 left -= rows.num_rows
-                texts = _as_strings(name, rows.column(text), rows.schema.field(text).name, first)
+                texts = _validate_texts(name, rows.column(text), rows.schema.field(text).name, first)
                 first += rows.num_rows
                 yield Window(rows, texts, ends_group=left == 0)
 
 
 @contextmanager
-def _opened(name: str, stored: pa.NativeFile) -> Iterator[pq.ParquetFile]:
+def _open_file(name: str, stored: pa.NativeFile) -> Iterator[pq.ParquetFile]:
     try:
         file = pq.ParquetFile(stored, pre_buffer=False, buffer_size=_PAGE_BUFFER)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{name}: not a whole Parquet file ({brief(error)}): fetch it again, or name its --format"
+            f"{name}: not a whole Parquet file ({first_line(error)}): fetch it again, or name its --format"
         ) from error
     with file:
         yield file
 
 
-def _spool(stream: Stream, compression: Compression | None, copy: IO[bytes]) -> None:
-    reader = decompressed(stream, compression)
+def _copy_content(stream: Stream, compression: Compression | None, copy: IO[bytes]) -> None:
+    reader = decompress(stream, compression)
     while True:
         try:
-            block = reader.read(1 << 20)
+            data = reader.read(1 << 20)
         except OSError as error:
             raise cannot_read(stream.name, error, compression) from error
-        if not block:
+        if not data:
             break
         try:
-            copy.write(block)
+            copy.write(data)
             copy.flush()
         except OSError as error:
             raise OutputError(
@@ -94,40 +99,40 @@ def _spool(stream: Stream, compression: Compression | None, copy: IO[bytes]) -> 
     copy.seek(0)
 
 
-def _batches(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
+def _read_batches(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
     metadata = file.metadata.row_group(group)
     average = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
     rows = max(1, min(WINDOW_ROWS, WINDOW_BYTES // average))
     try:
         yield from file.iter_batches(batch_size=rows, row_groups=[group])
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{name}: row group {group} is damaged ({brief(error)}): fetch the file again") from error
+        raise InputError(f"{name}: row group {group} is damaged ({first_line(error)}): fetch the file again") from error
 
 
-def _sliced(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Halves a batch until its parts are within bounds: repeated texts are larger read than stored."""
+def _split_batch(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Halves a batch until its parts are within bounds: repeated texts are larger in memory than in the file."""
     if batch.nbytes <= WINDOW_BYTES or batch.num_rows == 1:
         yield batch
         return
     half = batch.num_rows // 2
-    yield from _sliced(batch.slice(0, half))
-    yield from _sliced(batch.slice(half))
+    yield from _split_batch(batch.slice(0, half))
+    yield from _split_batch(batch.slice(half))
 
 
-def _as_strings(name: str, column: pa.Array, label: str, first: int) -> pa.Array:
+def _validate_texts(name: str, column: pa.Array, label: str, first: int) -> pa.Array:
     strings = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     try:
         strings = strings.cast(pa.large_string())
         strings.validate(full=True)
     except pa.ArrowInvalid as error:
-        row = first + _first_invalid(column)
+        row = first + _find_invalid(column)
         raise InputError(
             f"{name}: column '{label}', row {row} (from 0) is not UTF-8: write it as text that is"
         ) from error
     return strings
 
 
-def _first_invalid(column: pa.Array) -> int:
+def _find_invalid(column: pa.Array) -> int:
     for index, value in enumerate(column):
         try:
             value.as_py()

@@ -11,10 +11,10 @@ import pyarrow as pa
 from sentscore.formats import Kind
 
 WINDOW_ROWS: Final = 8_192
-"""Rows of a window: enough to sort reviews by length into full batches."""
+"""The most rows of a window: enough to sort reviews by length into full batches."""
 
 WINDOW_BYTES: Final = 32 << 20
-"""Bytes of a window, so that a file of long texts does not need more memory than one of short texts."""
+"""The most bytes of a window: a file of long texts needs no more memory than one of short texts."""
 
 Item = TypeVar("Item")
 
@@ -24,10 +24,10 @@ class Window:
     """Some consecutive rows of an input.
 
     Attributes:
-        rows: the columns that go to the output [n].
-        texts: what is to be scored [n], `string` or `large_string`, checked to be UTF-8.
-        ends_group: whether a Parquet row group ends after these rows.
-        position: bytes of the input taken in so far, 0 where that is not known.
+        rows: The columns that go to the output [n].
+        texts: The texts to be scored [n], a `large_string` array of valid UTF-8.
+        ends_group: Whether a Parquet row group ends after these rows.
+        position: How many bytes of the input have been read; 0 where that is not known.
     """
 
     rows: pa.RecordBatch
@@ -41,15 +41,15 @@ class Source:
     """An input that is open.
 
     Attributes:
-        name: the input as messages name it.
-        kind: the kind of table it is.
-        schema: the schema of every window's rows.
-        text: which column of the schema holds the texts; for raw JSON lines, the column of lines.
-        windows: the rows in order; can be gone through once.
-        rows: how many rows there are, None where only reading to the end can tell.
-        size: how many bytes the file has, None for a stream.
-        codec: the compression inside a Parquet file, as its writer takes it.
-        raw_json: whether the only column holds the lines of a JSONL file as they stand in it.
+        name: The input's name in messages.
+        kind: The kind of table.
+        schema: The schema of every window's rows.
+        text: The index of the column of texts; for raw JSON lines, of the column of lines.
+        windows: The rows in order, which can be read once.
+        rows: How many rows there are; None where that is not known before all of them are read.
+        size: How many bytes the file has; None for a stream.
+        codec: The compression inside a Parquet file, by Arrow's name for it.
+        raw_json: Whether the only column holds JSON lines as they stand in the file.
     """
 
     name: str
@@ -64,15 +64,22 @@ class Source:
 
 
 def gather(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """Collects items into lists of at most `WINDOW_ROWS` and, a larger single item aside, `WINDOW_BYTES`."""
+    """Collects items into lists of at most `WINDOW_ROWS` items and `WINDOW_BYTES` bytes.
+
+    A single item may be larger.
+
+    Args:
+        items: The items.
+        size: Returns an item's size in bytes.
+    """
     window: list[Item] = []
     held = 0
     for item in items:
-        grown = held + size(item)
-        if window and (len(window) == WINDOW_ROWS or grown > WINDOW_BYTES):
+        item_size = size(item)
+        if window and (len(window) == WINDOW_ROWS or held + item_size > WINDOW_BYTES):
             yield window
-            window, grown = [], size(item)
+            window, held = [], 0
         window.append(item)
-        held = grown
+        held += item_size
     if window:
         yield window

@@ -1,4 +1,4 @@
-"""Bytes and lines of an input: files, stdin, gzip and zstd, with every failure told as an `InputError`."""
+"""Bytes and lines of an input: files, stdin, gzip and zstd. Every failure is an `InputError`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import IO, Any, Final, cast
 
 import pyarrow as pa
 
-from sentscore.errors import InputError
+from sentscore.errors import InputError, first_line
 from sentscore.formats import Compression, detect_compression
 
 STDIN: Final = "-"
 """The name that stands for stdin among the inputs."""
 
 MAX_LINE: Final = 64 << 20
-"""Bytes that a line may have: what is longer is no line of text, and has no place in memory."""
+"""The most bytes of a line: what is longer is no line of text and may not fit into memory."""
 
 _BUFFER: Final = 1 << 20
-_HEAD: Final = 1 << 16  # of a stream without a name, looked at to tell its format
+_HEAD: Final = 1 << 16  # the most bytes of a stream that are looked at to detect its format
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Stream:
     """An input that is open for reading.
 
     Attributes:
-        name: the input as messages name it.
-        raw: the bytes as they are stored.
-        size: how many they are; None where that cannot be told beforehand (stdin, a pipe).
+        name: The input's name in messages.
+        raw: The bytes as they are stored.
+        size: How many bytes there are; None where that is not known beforehand (stdin, a pipe).
     """
 
     name: str
@@ -42,7 +42,7 @@ class Stream:
     size: int | None
 
     def position(self) -> int:
-        """Bytes taken in so far; 0 where there is no size to hold them against."""
+        """Returns how many bytes have been read; 0 where the size is not known."""
         return 0 if self.size is None else self.raw.tell()
 
 
@@ -51,15 +51,15 @@ def open_stream(path: str) -> Iterator[Stream]:
     """Opens an input.
 
     Args:
-        path: a path, or `-` for stdin.
+        path: The path, or `-` for stdin.
 
     Raises:
-        InputError: It is missing, a directory, or cannot be read.
+        InputError: The input is missing, is a directory, or cannot be read.
     """
     if path == STDIN:
         if sys.stdin is None:
             raise InputError("stdin is closed: name a file")
-        with _Rewound(b"", sys.stdin.buffer) as raw:
+        with _PushbackStream(b"", sys.stdin.buffer) as raw:
             yield Stream("stdin", cast(IO[bytes], raw), None)
         return
     try:
@@ -71,35 +71,35 @@ def open_stream(path: str) -> Iterator[Stream]:
         yield Stream(path, cast(IO[bytes], file), status.st_size if stat.S_ISREG(status.st_mode) else None)
 
 
-def decompressed(stream: Stream, compression: Compression | None) -> io.BufferedReader:
-    """Returns the stream's content; gzip members or zstd frames one after the other are read as one."""
-    raw: Any = _Rewound(b"", stream.raw)  # a reader closes what it reads from, and that is not its own
+def decompress(stream: Stream, compression: Compression | None) -> io.BufferedReader:
+    """Returns a reader of a stream's content. Several gzip members or zstd frames are read as one."""
+    raw: Any = _PushbackStream(b"", stream.raw)  # a reader closes what it reads from
     if compression is not None:
         raw = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression.value)
     return io.BufferedReader(raw, _BUFFER)
 
 
-def peeked(stream: Stream) -> tuple[bytes, Stream]:
-    """Looks at the beginning of a stream without a name.
+def peek(stream: Stream) -> tuple[bytes, Stream]:
+    """Reads the beginning of a stream whose format is not known.
 
     Returns:
         The first bytes of its content (up to 64 KiB), and the whole content, decompressed if need be.
     """
-    head, raw = _peek(stream.name, stream.raw)
+    head, raw = _read_head(stream.name, stream.raw)
     compression = detect_compression(head)
     if compression is not None:
-        content = decompressed(Stream(stream.name, raw, None), compression)
-        head, raw = _peek(stream.name, cast(IO[bytes], content), compression)
+        content = decompress(Stream(stream.name, raw, None), compression)
+        head, raw = _read_head(stream.name, cast(IO[bytes], content), compression)
     return head, Stream(stream.name, raw, None)
 
 
-def text_lines(stream: Stream, compression: Compression | None) -> Iterator[str]:
-    r"""Yields the stream's lines with their `\n`, without a byte order mark.
+def read_lines(stream: Stream, compression: Compression | None) -> Iterator[str]:
+    r"""Yields a stream's lines with their `\n`, without a byte order mark.
 
     Raises:
         InputError: The stream is damaged or cut off, is not UTF-8, or has a line over `MAX_LINE`.
     """
-    reader = decompressed(stream, compression)
+    reader = decompress(stream, compression)
     number = offset = 0
     while True:
         try:
@@ -119,14 +119,14 @@ def text_lines(stream: Stream, compression: Compression | None) -> Iterator[str]
         offset += len(line)
 
 
-def read_all(stream: Stream, compression: Compression | None) -> str:
-    """Returns the stream's whole content as one text, without a byte order mark.
+def read_text(stream: Stream, compression: Compression | None) -> str:
+    """Returns a stream's whole content as one text, without a byte order mark.
 
     Raises:
         InputError: The stream is damaged or cut off, or is not UTF-8.
     """
     try:
-        content = decompressed(stream, compression).read()
+        content = decompress(stream, compression).read()
     except OSError as error:
         raise cannot_read(stream.name, error, compression) from error
     try:
@@ -137,7 +137,7 @@ def read_all(stream: Stream, compression: Compression | None) -> str:
 
 
 def cannot_read(name: str, error: Exception, compression: Compression | None = None) -> InputError:
-    """Makes the one-line error for a failed open or read."""
+    """Returns the error for a failed open or read."""
     if isinstance(error, FileNotFoundError):
         return InputError(f"{name}: no such file: check the path")
     if isinstance(error, IsADirectoryError):
@@ -146,12 +146,19 @@ def cannot_read(name: str, error: Exception, compression: Compression | None = N
         return InputError(f"{name}: permission denied: check who may read it")
     if compression is not None:
         reason = "is cut off" if "truncated" in str(error).lower() else "is damaged"
-        return InputError(f"{name}: {compression.value} data {reason} ({brief(error)}): fetch the file again")
-    return InputError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or brief(error)}")
+        return InputError(f"{name}: {compression.value} data {reason} ({first_line(error)}): fetch the file again")
+    return InputError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or first_line(error)}")
 
 
 def not_utf8(name: str, line: int, offset: int, value: int) -> InputError:
-    """Makes the one-line error for bytes that are not UTF-8; `offset` counts from 0."""
+    """Returns the error for a byte that is not UTF-8.
+
+    Args:
+        name: The input's name.
+        line: The number of the byte's line, from 1.
+        offset: The byte's offset in the content, from 0.
+        value: The byte.
+    """
     origin = "UTF-16" if offset == 0 and value in {0xFE, 0xFF} else "WINDOWS-1252"
     return InputError(
         f"{name}: line {line}: byte 0x{value:02x} at offset {offset} is not UTF-8: "
@@ -159,31 +166,26 @@ def not_utf8(name: str, line: int, offset: int, value: int) -> InputError:
     )
 
 
-def brief(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _peek(name: str, raw: IO[bytes], compression: Compression | None = None) -> tuple[bytes, IO[bytes]]:
+def _read_head(name: str, raw: IO[bytes], compression: Compression | None = None) -> tuple[bytes, IO[bytes]]:
     head = b""
     try:
-        # A pipe hands over what it has, perhaps a byte: go on until there is enough to judge by.
+        # A pipe hands over what it has, perhaps one byte: read on until a format can be detected.
         while len(head) < _HEAD and (len(head) < 4 or not head.strip()):
-            block = _some(raw, _HEAD - len(head))
-            if not block:
+            data = _read_available(raw, _HEAD - len(head))
+            if not data:
                 break
-            head += block
+            head += data
     except OSError as error:
         raise cannot_read(name, error, compression) from error
-    return head, cast(IO[bytes], _Rewound(head, raw))
+    return head, cast(IO[bytes], _PushbackStream(head, raw))
 
 
-def _some(raw: Any, size: int) -> bytes:  # noqa: ANN401 - a raw or a buffered reader
+def _read_available(raw: Any, size: int) -> bytes:  # noqa: ANN401 - a raw or a buffered reader
     return bytes(raw.read(size) if isinstance(raw, io.RawIOBase) else raw.read1(size))
 
 
-class _Rewound(io.RawIOBase):
-    """A stream with bytes put back before it; closing it leaves the stream itself open."""
+class _PushbackStream(io.RawIOBase):
+    """A stream with bytes put back before the rest of it. Closing it leaves the rest open."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         super().__init__()
@@ -194,7 +196,7 @@ class _Rewound(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any writable buffer
-        block = self._head[: len(buffer)] or _some(self._rest, len(buffer))
-        self._head = self._head[len(block) :]
-        buffer[: len(block)] = block
-        return len(block)
+        data = self._head[: len(buffer)] or _read_available(self._rest, len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)

@@ -10,31 +10,34 @@ import pyarrow as pa
 
 from sentscore.formats import Kind, parse_compression
 from sentscore.sources.source import Source, Window, gather
-from sentscore.sources.streams import open_stream, read_all
+from sentscore.sources.streams import open_stream, read_text
 
 SCHEMA: Final = pa.schema([pa.field("file", pa.string())])
-"""The table's one column: the files' names, as given."""
+"""The schema of the table: its one column, the files' names as given."""
 
 
 def whole_files(paths: Sequence[str]) -> Source:
-    """Returns a source with a row a file, in the order given; `-` is stdin, `.gz` and `.zst` are unpacked.
+    """Returns a source with a row a file.
+
+    Args:
+        paths: The files in order; `-` is stdin, and `.gz` and `.zst` files are decompressed.
 
     Raises:
-        InputError: While reading: a file is missing, cannot be read, or is not UTF-8.
+        InputError: Not here but while the rows are read: a file is missing, cannot be read, or is not UTF-8.
     """
     return Source(
         name=f"{len(paths)} files" if len(paths) != 1 else paths[0],
         kind=Kind.TXT,
         schema=SCHEMA,
         text=0,
-        windows=_windows(paths),
+        windows=_read_windows(paths),
         rows=len(paths),
     )
 
 
-def _windows(paths: Sequence[str]) -> Iterator[Window]:
+def _read_windows(paths: Sequence[str]) -> Iterator[Window]:
     done = 0
-    for texts in gather(map(_content, paths), len):
+    for texts in gather(map(_read_file, paths), len):
         # A name that is not UTF-8 comes from the system with lone surrogates, which Arrow does not take.
         shown = [os.fsencode(path).decode("utf-8", "replace") for path in paths[done : done + len(texts)]]
         names = pa.array(shown, pa.string())
@@ -42,6 +45,6 @@ def _windows(paths: Sequence[str]) -> Iterator[Window]:
         done += len(texts)
 
 
-def _content(path: str) -> str:
+def _read_file(path: str) -> str:
     with open_stream(path) as stream:
-        return read_all(stream, parse_compression(path))
+        return read_text(stream, parse_compression(path))

@@ -29,6 +29,8 @@ from sentscore.cli.file import file
 from sentscore.cli.options import complete_model
 from sentscore.cli.text import text
 from sentscore.errors import SentscoreError
+from sentscore.formats import Kind
+from sentscore.sinks.text_writers import encode_delimited
 
 REVIEWS = Path(__file__).parents[2] / "data" / "reviews.parquet"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -413,10 +415,13 @@ class TestEndings:
     ) -> None:
         other = reviews.with_name("other.csv")
         other.write_text("text\na film\n")
-        monkeypatch.setattr(
-            "sentscore.sinks.text_writers.DelimitedWriter.end",
-            lambda self: (_ for _ in ()).throw(KeyboardInterrupt) if self.schema.names[0] == "text" else None,
-        )
+
+        def stopped(batch: pa.RecordBatch, kind: Kind) -> bytes:
+            if batch.schema.names[0] == "text":
+                raise KeyboardInterrupt
+            return encode_delimited(batch, kind)
+
+        monkeypatch.setattr("sentscore.sinks.open.encode_delimited", stopped)
         result = invoke("file", reviews, other, "-m", tiny_artifact, "--force")
         assert result.exit_code == 130
         assert result.stderr.endswith("interrupted; inputs finished: the first 1; leave them out\n")

@@ -23,7 +23,7 @@ from sentscore.formats import Compression, Format, Kind, parse_file_name
 from sentscore.jobs import Job, plan_jobs, plan_whole
 from sentscore.sinks import Shape, Target, open_sink
 from sentscore.sinks import parquet as parquet_sink
-from sentscore.sinks.values import cells, json_values
+from sentscore.sinks.values import to_cells, to_json_values
 
 NOBODY = 65_534
 
@@ -130,7 +130,7 @@ class TestValues:
             "dictionary": (pa.array(["x", None]).dictionary_encode(), ["x", None]),
             "null": (pa.nulls(1), [None]),
         }
-        assert {name: cells(name, column) for name, (column, _) in columns.items()} == {
+        assert {name: to_cells(name, column) for name, (column, _) in columns.items()} == {
             name: expected for name, (_, expected) in columns.items()
         }
 
@@ -147,17 +147,17 @@ class TestValues:
                 [{"at": "2024-01-02T03:04:05", "n": "1.5", "f": None, "b": "YQ==", "d": "1 day, 0:00:00"}],
             ),
         }
-        assert {name: json_values(name, column) for name, (column, _) in columns.items()} == {
+        assert {name: to_json_values(name, column) for name, (column, _) in columns.items()} == {
             name: expected for name, (_, expected) in columns.items()
         }
 
-    @pytest.mark.parametrize("convert", [cells, json_values])
+    @pytest.mark.parametrize("convert", [to_cells, to_json_values])
     def test_what_has_no_text_is_told(self, convert: Any) -> None:
         interval = pa.array([None, (1, 2, 3)], pa.month_day_nano_interval())
         with pytest.raises(InputError, match=r"column 'x' of type month_day_nano_interval .*\.parquet"):
             convert("x", interval)
 
-    @pytest.mark.parametrize("convert", [cells, json_values])
+    @pytest.mark.parametrize("convert", [to_cells, to_json_values])
     def test_invalid_utf_8_is_told(self, convert: Any) -> None:
         text = pa.Array.from_buffers(
             pa.string(), 1, [None, pa.py_buffer(bytes(4) + b"\1\0\0\0"), pa.py_buffer(b"\xff")]
@@ -169,7 +169,7 @@ class TestValues:
     @pytest.mark.parametrize("value", [0.9731, 1e-30, 1.0, 0.0, 0.5, 1 / 3, 1e-7, 0.99999994])
     def test_a_float32_comes_back_from_its_text(self, value: float) -> None:
         column = pa.array([value], pa.float32())
-        for text in (cells("x", column)[0], json.dumps(json_values("x", column)[0])):
+        for text in (to_cells("x", column)[0], json.dumps(to_json_values("x", column)[0])):
             assert np.float32(float(str(text))) == np.float32(value)
             assert len(str(text)) <= 14
 
