@@ -4,7 +4,8 @@
 
 Takes the reviews of a column `text` in an order drawn by a fixed seed. The encoder that is called steady has encoded
 the first `--warm` of them before; what is timed are the next `--timed`, which it has not seen. The three take turns
-window by window, so that a busy machine slows all of them. First, ids are compared with spaCy's, chunk by chunk.
+window by window, so that a busy machine slows all of them. First, the ids of all these reviews are compared with those
+that spaCy gives each word alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,13 +26,13 @@ import spacy
 
 from sentscore.model.artifact import load_artifact
 from sentscore.text.encoder import EncodedTexts, Encoder
-from sentscore.text.normalize import as_text_array, normalize, split_chunks
+from sentscore.text.normalize import as_text_array, normalize, split_words
 from sentscore.text.tokenizer import MAX_WORD_CHARACTERS
 from sentscore.text.vocabulary import Vocabulary
 
 WINDOW = 4_096  # texts of one call
 PART = 800  # texts that the encoder takes in one go, about
-SAMPLE = 500  # reviews whose ids are compared
+WARM_UP = 500  # reviews that spaCy tokenises before it is timed
 
 
 def read_reviews(files: list[Path], number: int) -> pa.Array:
@@ -47,23 +49,27 @@ def encode(encoder: Encoder, reviews: pa.Array) -> list[EncodedTexts]:
 
 
 def check(encoder: Encoder, reviews: pa.Array) -> int:
-    """Compares the ids with spaCy's on each chunk by itself; returns how many ids were compared."""
+    """Compares the ids with those that spaCy gives each word alone. Returns how many ids were compared."""
     tokenizer = spacy.blank("en").tokenizer
     vocabulary = encoder.vocabulary
     id_of = {token: index for index, token in enumerate(vocabulary.tokens)}
-    chunks = split_chunks(normalize(as_text_array(reviews), lowercase=vocabulary.lowercase))
-    strings = chunks.strings().to_pylist()
-    encoded = encoder.encode(reviews)
-    for review, (start, stop) in enumerate(pairwise(chunks.offsets.tolist())):
-        pieces = [
-            chunk[place : place + MAX_WORD_CHARACTERS]
-            for chunk in strings[start:stop]
-            for place in range(0, len(chunk), MAX_WORD_CHARACTERS)
-        ]
-        ids = [id_of.get(token.text, vocabulary.unk_id) for piece in pieces for token in tokenizer(piece)]
-        if encoded[review].tolist() != ids:
-            sys.exit(f"review {review}: the ids are not spaCy's")
-    return len(encoded.ids)
+
+    @cache
+    def reference(word: str) -> list[int]:
+        parts = [word[place : place + MAX_WORD_CHARACTERS] for place in range(0, len(word), MAX_WORD_CHARACTERS)]
+        return [id_of.get(token.text, vocabulary.unk_id) for part in parts for token in tokenizer(part)]
+
+    compared = 0
+    for window in range(0, len(reviews), WINDOW):
+        texts = as_text_array(reviews.slice(window, WINDOW))
+        words = split_words(normalize(texts, lowercase=vocabulary.lowercase))
+        strings = words.strings().to_pylist()
+        encoded = encoder.encode(texts)
+        for review, (start, stop) in enumerate(pairwise(words.offsets.tolist())):
+            if encoded[review].tolist() != [index for word in strings[start:stop] for index in reference(word)]:
+                sys.exit(f"review {window + review}: the ids are not spaCy's")
+        compared += len(encoded.ids)
+    return compared
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -86,7 +92,7 @@ def run(vocabulary: Vocabulary, warm: pa.Array, timed: pa.Array) -> dict[str, fl
     took = dict.fromkeys(names, 0.0)
     cold, steady = Encoder(vocabulary), Encoder(vocabulary)
     nlp = spacy.blank("en")
-    by_spacy(nlp, vocabulary, normalize(warm.slice(0, SAMPLE), lowercase=vocabulary.lowercase).to_pylist())
+    by_spacy(nlp, vocabulary, normalize(warm.slice(0, WARM_UP), lowercase=vocabulary.lowercase).to_pylist())
     encode(steady, warm)
     for start in range(0, len(timed), WINDOW):
         window = timed.slice(start, WINDOW)
@@ -100,12 +106,12 @@ def run(vocabulary: Vocabulary, warm: pa.Array, timed: pa.Array) -> dict[str, fl
     normal_parts: list[pa.Array] = []
     lowercase = vocabulary.lowercase
     normalising = seconds(lambda: normal_parts.extend(normalize(part, lowercase=lowercase) for part in parts))
-    splitting = seconds(lambda: [split_chunks(part) for part in normal_parts])
+    splitting = seconds(lambda: [split_words(part) for part in normal_parts])
     return took | {
         "step: normalise": normalising,
-        "step: split into chunks": splitting,
-        "step: look up known chunks and gather ids": known - normalising - splitting,
-        "step: tokenise and add unseen chunks": took[names[2]] - known,
+        "step: split into words": splitting,
+        "step: look up known words and gather ids": known - normalising - splitting,
+        "step: tokenise and add unseen words": took[names[2]] - known,
     }
 
 
@@ -123,8 +129,8 @@ def main() -> None:
     vocabulary = Vocabulary.from_json(load_artifact(args.model).vocabulary)
     reviews = read_reviews(args.reviews, args.warm + args.timed)
     warm, timed = reviews.slice(0, args.warm), reviews.slice(args.warm)
-    compared = check(Encoder(vocabulary, max_tokens=None), timed.slice(0, SAMPLE))
-    print(f"{compared:,} ids of {min(SAMPLE, len(timed)):,} reviews are spaCy's.\n", flush=True)
+    compared = check(Encoder(vocabulary, max_tokens=None), reviews)
+    print(f"{compared:,} ids of {len(reviews):,} reviews are spaCy's.\n", flush=True)
 
     runs = [run(vocabulary, warm, timed) for _ in range(args.runs)]
     head = f"{len(timed):,} reviews, after {len(warm):,}"

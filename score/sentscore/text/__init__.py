@@ -1,1 +1,1 @@
-"""Texts to token ids."""
+"""Turns texts into token ids."""

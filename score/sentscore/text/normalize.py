@@ -1,9 +1,9 @@
-"""Normalises texts with Arrow and cuts them into chunks with NumPy; the same steps serve training and scoring.
+"""Normalises texts with Arrow and splits them into words with NumPy; training and scoring take the same steps.
 
-The steps, in order: `<br />` becomes a space; C1 control characters (U+0080 to U+009F, left over from
-Windows-1252 text read as Latin-1) become what Windows-1252 means by them; NFC; optionally lower case;
-split on white space. What stands between white space is a chunk. A chunk's tokens never depend on its
-neighbours, so that a chunk is tokenised once and then remembered.
+The steps, in order: `<br />` becomes a space; C1 control characters (U+0080 to U+009F, left over from Windows-1252 text
+that was read as Latin-1) become the characters that Windows-1252 means by them; NFC; lower case, unless the vocabulary
+is cased; split on white space. What stands between white space is a word. The tokens of a word never depend on its
+neighbours, so a word is tokenised once and then remembered.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ _C1: Final = {
 }
 _C1_PATTERN: Final = re.compile(f"[{''.join(_C1)}]")
 
-# No text of only these changes under NFC: below U+0300, and in this punctuation, nothing combines or decomposes.
+# A text without these stays as it is under NFC: below U+0300, and in this punctuation, nothing combines or decomposes.
 _MAY_CHANGE_UNDER_NFC: Final = "[^\u0000-\u02ff\u2010-\u2027\u2030-\u205e]"
 
 _WIDE_SPACES: Final = (*"\u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000", *map(chr, range(0x2000, 0x200B)))
-"""White space beyond ASCII. Tab to carriage return and U+001C to space are the rest of what `str.isspace` knows."""
+"""The white space beyond ASCII. `str.isspace` also knows tab to carriage return, and U+001C to space."""
 
 PADDING: Final = 16
-"""Zero bytes after the texts in `Chunks.data`: a chunk's first 16 bytes can be read wherever it begins."""
+"""Zero bytes after the texts in `Words.data`, so that 16 bytes can be read from wherever a word begins."""
 
 
 @dataclass(frozen=True)
-class Chunks:
-    """Chunks of several texts, as places in their bytes.
+class Words:
+    """The words of several texts, as places in the bytes of the texts.
 
     Attributes:
-        data: uint8 [b + PADDING]; the UTF-8 of the texts, each with a space after it.
-        starts: int64 [c]; where each chunk begins in `data`.
-        lengths: int64 [c]; bytes of each chunk; 0 between two white spaces on end.
-        offsets: int64 [n + 1]; text i has the chunks `offsets[i]` to `offsets[i + 1]`.
+        data: The UTF-8 of the texts, each with a space after it, uint8 [bytes + PADDING].
+        starts: Where each word begins in `data`, int64 [w].
+        lengths: The bytes of each word, int64 [w]. Between two consecutive white spaces there is a word of 0 bytes.
+        offsets: Text i has the words `offsets[i]` to `offsets[i + 1]`, int64 [n + 1].
     """
 
     data: npt.NDArray[np.uint8]
@@ -60,7 +60,7 @@ class Chunks:
     offsets: npt.NDArray[np.int64]
 
     def strings(self) -> pa.Array:
-        """The chunks, `large_string` [c]."""
+        """Returns the words as strings, `large_string` [w]."""
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.lengths)))
         places = np.repeat(self.starts - offsets[:-1], self.lengths) + np.arange(offsets[-1])
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(self.data[places])]
@@ -100,28 +100,28 @@ def to_large_string(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this Arrow type holds texts (dictionaries of strings too)."""
+    """Whether this Arrow type holds texts: a string type, or a dictionary of one."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def normalize(texts: pa.Array, *, lowercase: bool) -> pa.Array:
-    """The texts [n] after every step but the split, `large_string`; nulls stay null."""
-    texts = _replace_breaks(texts)
+    """Returns the texts after every step but the split, `large_string` [n]; nulls stay null."""
+    texts = _break_to_space(texts)
     # Most texts are ASCII, which nothing but the lower case changes.
-    is_wide = pc.invert(pc.string_is_ascii(texts))
-    texts = _where(texts, is_wide, lambda wide: _normalize_wide(wide, lowercase=lowercase))
+    is_not_ascii = pc.invert(pc.string_is_ascii(texts))
+    texts = _apply_where(texts, is_not_ascii, lambda wide: _normalize_non_ascii(wide, lowercase=lowercase))
     return pc.ascii_lower(texts) if lowercase else texts
 
 
-def split_chunks(texts: pa.Array) -> Chunks:
-    """Cuts normalised texts on white space, as `str.split` would.
+def split_words(texts: pa.Array) -> Words:
+    """Splits normalised texts on the white space that `str.split` knows.
 
     Args:
-        texts: `large_string` [n], nulls allowed.
+        texts: A `large_string` array [n]; a null has no words.
     """
-    # The space after each text ends its last chunk. (Arrow's own split takes three times as long as this function.)
+    # The space after each text ends its last word. (Arrow's own split takes three times as long as this function.)
     space, nothing = (pa.scalar(text, pa.large_string()) for text in (" ", ""))
     joined = pc.binary_join_element_wise(pc.fill_null(texts, nothing), space, nothing)
     ends = np.zeros(1, np.int64)
@@ -136,7 +136,7 @@ def split_chunks(texts: pa.Array) -> Chunks:
     _mark_wide_spaces(data, is_space)
     spaces = np.flatnonzero(is_space)
     starts = np.concatenate((np.zeros(1, np.int64), spaces[:-1] + 1))[: len(spaces)]
-    return Chunks(data, starts, spaces - starts, np.searchsorted(spaces, ends))
+    return Words(data, starts, spaces - starts, np.searchsorted(spaces, ends))
 
 
 def _mark_wide_spaces(data: npt.NDArray[np.uint8], is_space: npt.NDArray[np.bool_]) -> None:
@@ -154,22 +154,22 @@ def _mark_wide_spaces(data: npt.NDArray[np.uint8], is_space: npt.NDArray[np.bool
             is_space[found + place] = True
 
 
-def _normalize_wide(texts: pa.Array, *, lowercase: bool) -> pa.Array:
-    texts = _where(texts, pc.match_substring_regex(texts, pattern="[\u0080-\u009f]"), _repair_c1)
-    texts = _where(texts, pc.match_substring_regex(texts, pattern=_MAY_CHANGE_UNDER_NFC), _nfc)
+def _normalize_non_ascii(texts: pa.Array, *, lowercase: bool) -> pa.Array:
+    texts = _apply_where(texts, pc.match_substring_regex(texts, pattern="[\u0080-\u009f]"), _repair_c1)
+    texts = _apply_where(texts, pc.match_substring_regex(texts, pattern=_MAY_CHANGE_UNDER_NFC), _nfc)
     return pc.utf8_lower(texts) if lowercase else texts
 
 
-def _where(texts: pa.Array, mask: pa.Array, step: Any) -> pa.Array:  # noqa: ANN401 - a function on arrays
+def _apply_where(texts: pa.Array, mask: pa.Array, step: Any) -> pa.Array:  # noqa: ANN401 - a function on arrays
     if not pc.any(mask).as_py():
         return texts
     mask = pc.fill_null(mask, False)
     return pc.replace_with_mask(texts, mask, step(texts.filter(mask)))
 
 
-def _replace_breaks(texts: pa.Array) -> pa.Array:
+def _break_to_space(texts: pa.Array) -> pa.Array:
     # Nearly all line breaks are written alike, and a plain replacement takes a third of a pattern's time. Where a break
-    # is left, or has come about by the replacement, the pattern has its way with the whole text.
+    # is left, or has come about by the replacement, the pattern does the whole text again.
     replaced = pc.replace_substring(texts, pattern="<br />", replacement=" ")
     others = pc.fill_null(pc.match_substring_regex(replaced, pattern=_BREAK), False)
     if not pc.any(others).as_py():
@@ -179,11 +179,8 @@ def _replace_breaks(texts: pa.Array) -> pa.Array:
 
 
 def _repair_c1(texts: pa.Array) -> pa.Array:
-    return pa.array([_C1_PATTERN.sub(_meant, text) for text in texts.to_pylist()], type=pa.large_string())
-
-
-def _meant(match: re.Match[str]) -> str:
-    return _C1[match.group()]
+    repaired = [_C1_PATTERN.sub(lambda match: _C1[match.group()], text) for text in texts.to_pylist()]
+    return pa.array(repaired, type=pa.large_string())
 
 
 def _nfc(texts: pa.Array) -> pa.Array:

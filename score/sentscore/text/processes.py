@@ -1,4 +1,4 @@
-"""Encodes each distinct text once: here, or in other processes, so that a GPU never waits for token ids."""
+"""Encodes each distinct text once, in this process or in others, so that a GPU need not wait for token ids."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sentscore.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class DistinctTexts:
-    """Texts whose equal ones are encoded once.
+    """Encoded texts, of which equal ones are there once.
 
     Attributes:
-        encoded: the distinct ones [m].
-        rows: for each text which of them it is, int64 [n]; m for a null.
+        encoded: The distinct texts [m].
+        rows: For each text, which of the distinct texts it is, int64 [n]; m for a null.
     """
 
     encoded: EncodedTexts
@@ -36,14 +36,13 @@ def encode_distinct(encoder: Encoder, texts: pa.Array | pa.ChunkedArray) -> Dist
 
 
 class EncodingProcesses:
-    """Processes that encode, each with an encoder of its own; they end with this object.
+    """Processes that encode, each with an encoder of its own. They end with this object.
 
-    They are started afresh rather than forked, so a script that uses them needs the `__main__` guard of
-    multiprocessing.
+    They are spawned, not forked, so a script that uses them needs the `__main__` guard of multiprocessing.
     """
 
     def __init__(self, vocabulary: Vocabulary, processes: int) -> None:
-        import multiprocessing  # imported here, for few have a GPU
+        import multiprocessing  # imported here, since few have a GPU
         from concurrent.futures import ProcessPoolExecutor
 
         self.processes = processes
@@ -57,11 +56,11 @@ class EncodingProcesses:
     def submit(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
         """Has a process do `encode_distinct`."""
         batch = pa.record_batch({"text": to_large_string(texts)})
-        # IPC carries the slice alone, pickled arrays would carry all of a buffer that they are a part of.
+        # IPC carries the slice alone; a pickled array would carry the whole buffer that it is a part of.
         return self._pool.submit(_encode, batch.schema.serialize().to_pybytes(), batch.serialize().to_pybytes())
 
 
-_encoders: list[Encoder] = []  # of a child process: the one that `_start` made
+_encoders: list[Encoder] = []  # in a child process, the one that `_start` has made
 
 
 def _start(vocabulary: Vocabulary) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sentscore.text import encoder as encoder_module
 from sentscore.text.encoder import EncodedTexts, Encoder, head_and_tail
-from sentscore.text.normalize import as_text_array, normalize, split_chunks
+from sentscore.text.normalize import as_text_array, normalize, split_words
 from sentscore.text.vocabulary import Vocabulary
 
 TOKENS = ("<unk>", "<pad>", "a", "great", "film", ".", "do", "n't", "!", "(", ")", "it", "'s")
@@ -25,9 +25,9 @@ def reference_tokenizer() -> spacy.language.Language:
 
 
 def reference_tokens(text: str, *, lowercase: bool = True) -> list[str]:
-    """spaCy on each chunk by itself."""
-    chunks = split_chunks(normalize(as_text_array([text]), lowercase=lowercase)).strings().to_pylist()
-    return [token.text for chunk in chunks for token in reference_tokenizer().tokenizer(chunk)]
+    """spaCy on each word by itself."""
+    words = split_words(normalize(as_text_array([text]), lowercase=lowercase)).strings().to_pylist()
+    return [token.text for word in words for token in reference_tokenizer().tokenizer(word)]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_ids_of_a_text(encoder) -> None:
 
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=6), st.booleans())
-def test_ids_are_those_of_spacy_on_each_chunk(texts, lowercase) -> None:
+def test_ids_are_those_of_spacy_on_each_word(texts, lowercase) -> None:
     expected = [reference_tokens(text, lowercase=lowercase) for text in texts]
     tokens = tuple(dict.fromkeys((*TOKENS, *(token for of_text in expected for token in of_text))))
     encoded = Encoder(Vocabulary(tokens, lowercase=lowercase)).encode(as_text_array(texts))
@@ -60,7 +60,7 @@ def test_what_was_encoded_before_changes_nothing(encoder, monkeypatch) -> None:
     forgetful = Encoder(encoder.vocabulary)
     for _ in range(2):
         assert forgetful.encode(as_text_array(texts)).ids.tolist() == first.ids.tolist()
-    assert len(forgetful._table) == 1  # the empty chunk
+    assert len(forgetful._table) == 1  # the empty word
 
 
 @settings(deadline=None)
@@ -87,10 +87,10 @@ def test_the_table_is_bounded(encoder, monkeypatch) -> None:
     assert sorted(held) != held  # it has started afresh at least once
 
 
-def test_windows_change_nothing(encoder, monkeypatch) -> None:
+def test_steps_change_nothing(encoder, monkeypatch) -> None:
     texts = ["a great film .", None, "it's (great)!", "", "a film"] * 3
     whole = encoder.encode(as_text_array(texts))
-    monkeypatch.setattr(encoder_module, "_WINDOW_BYTES", 9)
+    monkeypatch.setattr(encoder_module, "_STEP_BYTES", 9)
     cut = encoder.encode(as_text_array(texts))
     assert cut.ids.tolist() == whole.ids.tolist()
     assert cut.offsets.tolist() == whole.offsets.tolist()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentscore import InputError
-from sentscore.text.normalize import _MAY_CHANGE_UNDER_NFC, as_text_array, is_text, normalize, split_chunks
+from sentscore.text.normalize import _MAY_CHANGE_UNDER_NFC, as_text_array, is_text, normalize, split_words
 
 
 def normal(text: str | None, *, lowercase: bool = True) -> str | None:
@@ -59,18 +59,18 @@ def test_neighbours_change_nothing(texts) -> None:
     assert together == [normal(text) for text in texts]
 
 
-def chunks_of(texts: pa.Array) -> list[list[str]]:
-    chunks = split_chunks(texts)
-    strings = chunks.strings().to_pylist()
-    return [[chunk for chunk in strings[start:stop] if chunk] for start, stop in pairwise(chunks.offsets.tolist())]
+def split(texts: pa.Array) -> list[list[str]]:
+    words = split_words(texts)
+    strings = words.strings().to_pylist()
+    return [[word for word in strings[start:stop] if word] for start, stop in pairwise(words.offsets.tolist())]
 
 
-def test_chunks_lie_on_end_and_offsets_say_whose_they_are() -> None:
-    assert chunks_of(as_text_array(["a b", None, "", "\u2003c\td"])) == [["a", "b"], [], [], ["c", "d"]]
+def test_words_lie_on_end_and_offsets_say_whose_they_are() -> None:
+    assert split(as_text_array(["a b", None, "", "\u2003c\td"])) == [["a", "b"], [], [], ["c", "d"]]
 
 
-def test_no_texts_have_no_chunks() -> None:
-    assert split_chunks(as_text_array([])).offsets.tolist() == [0]
+def test_no_texts_have_no_words() -> None:
+    assert split_words(as_text_array([])).offsets.tolist() == [0]
 
 
 SPACED = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from(" \t\x1c\x85\xa0\u2003\u3000aé€\U0001f600")))
@@ -78,14 +78,14 @@ SPACED = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from(" \t\x1
 
 @settings(deadline=None)
 @given(st.lists(SPACED, max_size=8))
-def test_chunks_are_what_stands_between_white_space(texts) -> None:
-    assert chunks_of(as_text_array(texts)) == [text.split() for text in texts]
+def test_words_are_what_stands_between_white_space(texts) -> None:
+    assert split(as_text_array(texts)) == [text.split() for text in texts]
 
 
 def test_every_white_space_splits_and_nothing_else() -> None:
     characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
-    chunks = split_chunks(as_text_array([f"a{character}b" for character in characters]))
-    split = [character for character, count in zip(characters, np.diff(chunks.offsets), strict=True) if count > 1]
+    words = split_words(as_text_array([f"a{character}b" for character in characters]))
+    split = [character for character, count in zip(characters, np.diff(words.offsets), strict=True) if count > 1]
     assert split == [character for character in characters if character.isspace()]
 
 
@@ -101,7 +101,7 @@ def test_nothing_but_what_is_sent_there_changes_under_nfc() -> None:
 def test_bytes_behind_the_texts_change_nothing(stray) -> None:
     offsets = pa.py_buffer(np.array([0, 3, 4, 4], np.int64))
     texts = pa.Array.from_buffers(pa.large_string(), 3, [None, offsets, pa.py_buffer(b"ab\x0b " + stray)])
-    assert chunks_of(texts) == [["ab"], [], []]
+    assert split(texts) == [["ab"], [], []]
 
 
 @pytest.mark.parametrize(

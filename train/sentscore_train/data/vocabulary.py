@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sentscore.text.normalize import as_text_array, normalize, split_chunks
+from sentscore.text.normalize import as_text_array, normalize, split_words
 from sentscore.text.tokenizer import tokenize_words
 from sentscore.text.vocabulary import Vocabulary
 
@@ -24,7 +24,7 @@ def build_vocabulary(texts: Sequence[str], *, size: int = 25_000, lowercase: boo
     words: Counter[str] = Counter()
     for start in range(0, len(texts), _CORPUS_STEP):
         part = as_text_array(texts[start : start + _CORPUS_STEP])
-        counts = split_chunks(normalize(part, lowercase=lowercase)).strings().value_counts()
+        counts = split_words(normalize(part, lowercase=lowercase)).strings().value_counts()
         values, numbers = counts.field("values").to_pylist(), counts.field("counts").to_pylist()
         for word, number in zip(values, numbers, strict=True):
             words[word] += number
