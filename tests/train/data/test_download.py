@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import tarfile
 import threading
-import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,17 +12,10 @@ from typing import ClassVar
 import pytest
 
 from sentscore.errors import InputError, OutputError
-from sentscore_train.data.download import (
-    download,
-    extract_tar,
-    extract_zip_member,
-    in_report,
-    md5_of,
-    zip_members,
-)
+from sentscore_train.data.download import download, in_report
 from sentscore_train.progress import Progress
 
-CONTENT = bytes(range(256)) * 4_000  # 1 MB: several chunks
+CONTENT = bytes(range(256)) * 4_000  # 1 MB: several reads
 MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
@@ -247,114 +236,3 @@ def test_bytes_are_reported_as_a_phase() -> None:
     seen: list[Progress] = []
     in_report(seen.append, "download x")(5, None)
     assert seen == [Progress("download x", 5, 0)]
-
-
-def make_tar(path: Path, members: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w:gz") as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return path
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_tar_is_unpacked_without_its_outer_folder(tmp_path: Path) -> None:
-    archive = make_tar(tmp_path / "a.tar.gz", {"top/a.txt": b"A", "top/sub/b.txt": b"B", "stray": b"C"})
-    folder = extract_tar(archive, tmp_path / "out" / "data", strip=1)
-    assert files_in(folder) == {"a.txt": b"A", "sub/b.txt": b"B"}
-    assert [path.name for path in folder.parent.iterdir()] == ["data"]
-
-
-def test_only_the_members_asked_for_are_unpacked(tmp_path: Path) -> None:
-    archive = make_tar(tmp_path / "a.tar.gz", {"top/a.txt": b"A", "top/b.csv": b"B"})
-    folder = extract_tar(archive, tmp_path / "data", keep=lambda name: name.endswith(".csv"))
-    assert files_in(folder) == {"top/b.csv": b"B"}
-
-
-@pytest.mark.parametrize("name", ["../evil.txt", "top/../../evil.txt", "/evil.txt"])
-@pytest.mark.parametrize("strip", [0, 1])
-def test_a_member_that_leaves_the_folder_is_refused(tmp_path: Path, name: str, strip: int) -> None:
-    archive = make_tar(tmp_path / "a.tar.gz", {"top/a.txt": b"A", name: b"evil"})
-    out = tmp_path / "out"
-    with pytest.raises(InputError, match=r"refused.*evil"):
-        extract_tar(archive, out / "data", strip=strip)
-    assert list(out.iterdir()) == []
-    assert list(tmp_path.rglob("evil*")) == []
-
-
-def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        info = tarfile.TarInfo("top/link")
-        info.type, info.linkname = tarfile.SYMTYPE, "../../secret"
-        tar.addfile(info)
-    with pytest.raises(InputError, match="refused"):
-        extract_tar(tmp_path / "a.tar", tmp_path / "data")
-    assert not (tmp_path / "data").exists()
-
-
-def test_a_truncated_archive_leaves_nothing_behind(tmp_path: Path) -> None:
-    noise = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(250)) * 8
-    archive = make_tar(tmp_path / "a.tar.gz", {f"top/{i}.txt": noise for i in range(20)})
-    archive.write_bytes(archive.read_bytes()[:-3_000])
-    with pytest.raises(InputError, match=r"a\.tar\.gz: damaged"):
-        extract_tar(archive, tmp_path / "data", strip=1)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
-
-
-@pytest.mark.parametrize("content", [b"no archive at all" * 100, gzip.compress(b"no tar inside" * 100), b""])
-def test_what_is_no_archive_is_an_input_error(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "a.tar.gz").write_bytes(content)
-    with pytest.raises(InputError, match="not a tar archive"):
-        extract_tar(tmp_path / "a.tar.gz", tmp_path / "data")
-    assert not (tmp_path / "data").exists()
-
-
-def test_a_missing_archive_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.tar: cannot be read"):
-        extract_tar(tmp_path / "nowhere.tar", tmp_path / "data")
-
-
-def test_a_folder_that_exists_is_not_replaced(tmp_path: Path) -> None:
-    archive = make_tar(tmp_path / "a.tar.gz", {"a": b"A"})
-    (tmp_path / "data").mkdir()
-    with pytest.raises(OutputError, match="exists already"):
-        extract_tar(archive, tmp_path / "data")
-
-
-@pytest.fixture
-def zipped(tmp_path: Path) -> Path:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("one.txt", b"1" * 5_000)
-        file.writestr("two.txt", b"2")
-    return tmp_path / "a.zip"
-
-
-def test_one_member_of_a_zip_is_unpacked(zipped: Path, tmp_path: Path) -> None:
-    assert zip_members(zipped) == ("one.txt", "two.txt")
-    path = extract_zip_member(zipped, "one.txt", tmp_path / "out" / "x.txt")
-    assert path.read_bytes() == b"1" * 5_000
-    assert md5_of(path) == hashlib.md5(b"1" * 5_000).hexdigest()
-
-
-def test_a_member_that_a_zip_lacks_lists_the_others(zipped: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds one\.txt, two\.txt, three\.txt is asked for"):
-        extract_zip_member(zipped, "three.txt", tmp_path / "x.txt")
-
-
-def test_a_damaged_member_leaves_nothing_behind(zipped: Path, tmp_path: Path) -> None:
-    content = bytearray(zipped.read_bytes())
-    content[40] ^= 0xFF  # inside the first member's compressed bytes
-    zipped.write_bytes(content)
-    with pytest.raises(InputError, match=r"one\.txt is damaged"):
-        extract_zip_member(zipped, "one.txt", tmp_path / "x.txt")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
-
-
-def test_a_truncated_zip_is_an_input_error(zipped: Path) -> None:
-    zipped.write_bytes(zipped.read_bytes()[:60])
-    with pytest.raises(InputError, match="cannot be read as a zip archive"):
-        zip_members(zipped)

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import io
-import shutil
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ import pytest
 
 from sentscore.errors import InputError
 from sentscore_train.data import imdb
-from sentscore_train.data.imdb import Imdb, Reviews, load_imdb, prepare_torchtext_root, source_key
+from sentscore_train.data.imdb import Imdb, Reviews, load_imdb
 
 # (split, id, text, movie), in no order; numbers above 9 tell order by number from order by name.
 ROWS = [
@@ -165,14 +163,6 @@ class TestSources:
             )
         ]
 
-    def test_a_key_changes_with_the_files(self, archive: Path, parquet: Path) -> None:
-        before = source_key(archive)
-        assert before == source_key(archive)
-        assert len(before) == 16
-        assert before != source_key(parquet)
-        archive.write_bytes(archive.read_bytes() + b"x")
-        assert before != source_key(archive)
-
 
 @pytest.mark.usefixtures("small")
 class TestDamage:
@@ -292,52 +282,25 @@ class TestPartialData:
 
 
 @pytest.mark.usefixtures("small")
-class TestTorchtextRoot:
-    @pytest.fixture(params=["archive", "folder", "parquet"])
-    def source(self, request: pytest.FixtureRequest, files: Files, tmp_path: Path) -> Iterator[Path]:
-        if request.param == "archive":
-            yield write_archive(tmp_path / "a.tar.gz", files)
-        elif request.param == "folder":
-            yield write_folder(tmp_path / "unpacked", files)
-        else:
-            yield write_parquet(tmp_path / "parquet")
-
-    def test_torchtext_reads_it(self, source: Path, tmp_path: Path) -> None:
-        from torchtext import data, datasets
-
-        root = prepare_torchtext_root(source, tmp_path / "data")
-        text, label = data.Field(), data.LabelField()
-        train, test = datasets.IMDB.splits(text, label, root=str(root))
-        assert sorted((example.label, example.text) for example in train.examples) == [
-            ("neg", []),
-            ("neg", ["Caf\u00e9", "\u201cbad\u201d"]),
-            ("pos", ["Ten."]),
-            ("pos", ["Two<br", "/><br", "/>lines."]),
+class TestLabelledOnly:
+    def test_what_is_not_labelled_is_left_out_and_not_needed(self, files: Files, parquet: Path, tmp_path: Path) -> None:
+        kept = {name: text for name, text in files.items() if "unsup" not in name and "urls" not in name}
+        sources = [
+            write_archive(tmp_path / "all.tar.gz", files),
+            write_archive(tmp_path / "labelled.tar.gz", kept),
+            write_folder(tmp_path / "labelled" / "aclImdb", kept),
+            parquet,
         ]
-        assert sorted((example.label, example.text) for example in test.examples) == [
-            ("neg", ["Test", "bad."]),
-            ("pos", ["Test", "good."]),
-        ]
+        for source in sources:
+            data = load_imdb(source, data_dir=tmp_path, labelled_only=True)
+            assert data.train.ids == ["neg/0_3", "neg/1_1", "pos/2_7", "pos/10_9"]
+            assert data.test.ids == ["neg/0_2", "pos/0_10"]
+            assert len(data.unsup) == 0
+        for name in ("imdb-unsup.parquet", "imdb-movies.parquet"):
+            (parquet / name).unlink()
+        assert len(load_imdb(parquet, data_dir=tmp_path, labelled_only=True).train) == 4
 
-    def test_it_is_made_once(self, source: Path, tmp_path: Path) -> None:
-        root = prepare_torchtext_root(source, tmp_path / "data")
-        mark = root / "imdb" / "aclImdb" / "mark"
-        mark.touch()
-        assert prepare_torchtext_root(source, tmp_path / "data") == root
-        assert mark.exists()
-
-    def test_files_that_went_missing_are_noticed(self, source: Path, tmp_path: Path) -> None:
-        root = prepare_torchtext_root(source, tmp_path / "data")
-        (root / "imdb" / "aclImdb" / "test" / "pos" / "0_10.txt").unlink()
-        with pytest.raises(InputError, match=r"0 reviews in test/pos, 1 expected: check .* remove"):
-            prepare_torchtext_root(source, tmp_path / "data")
-
-
-@pytest.mark.usefixtures("small")
-def test_a_folder_that_torchtext_can_read_is_used_where_it_is(files: Files, tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "root" / "imdb" / "aclImdb", files)
-    assert prepare_torchtext_root(folder, tmp_path / "data") == tmp_path / "root"
-    assert not (tmp_path / "data").exists()
-    shutil.rmtree(folder / "train" / "neg")
-    with pytest.raises(InputError, match="0 reviews in train/neg, 2 expected"):
-        prepare_torchtext_root(folder, tmp_path / "data")
+    def test_missing_reviews_are_counted(self, files: Files, tmp_path: Path) -> None:
+        del files["train/pos/2_7.txt"]
+        with pytest.raises(InputError, match="1 reviews in train/pos, 2 expected"):
+            load_imdb(write_folder(tmp_path / "aclImdb", files), data_dir=tmp_path, labelled_only=True)

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
-from torchtext.vocab import GloVe
 
 from sentscore.errors import InputError, UsageError
 from sentscore_train.notebook import glove
@@ -38,12 +36,14 @@ def text(tmp_path: Path) -> Path:
     return tmp_path / "texts" / "glove.6B.3d.txt"
 
 
-def test_every_kind_of_source_gives_a_folder_for_torchtext(archive: Path, text: Path, tmp_path: Path) -> None:
-    for number, source in enumerate((archive, archive.parent, text, text.parent)):
-        folder = prepare_glove(3, source, tmp_path / str(number))
-        assert folder == tmp_path / str(number) / "glove"
-        assert [path.name for path in folder.iterdir()] == ["glove.6B.3d.txt"]
-        assert (folder / "glove.6B.3d.txt").read_bytes() == TEXT
+def test_every_kind_of_source_gives_the_text_file(archive: Path, text: Path, tmp_path: Path) -> None:
+    for number, source in enumerate((archive, archive.parent)):
+        path = prepare_glove(3, source, tmp_path / str(number))
+        assert path == tmp_path / str(number) / "glove" / "glove.6B.3d.txt"
+        assert [path.name for path in path.parent.iterdir()] == ["glove.6B.3d.txt"]
+        assert path.read_bytes() == TEXT
+    for source in (text, text.parent):
+        assert prepare_glove(3, source, tmp_path / "data") == text
 
 
 def test_without_a_source_the_verified_download_is_used(
@@ -58,62 +58,23 @@ def test_without_a_source_the_verified_download_is_used(
         return target
 
     monkeypatch.setattr(glove, "download", fake)
-    folder = prepare_glove(3, None, tmp_path / "data")
-    assert (folder / "glove.6B.3d.txt").read_bytes() == TEXT
-    assert prepare_glove(3, None, tmp_path / "data") == folder
+    path = prepare_glove(3, None, tmp_path / "data")
+    assert path.read_bytes() == TEXT
+    assert prepare_glove(3, None, tmp_path / "data") == path
     assert asked == [("https://nlp.stanford.edu/data/glove.6B.zip", "056ea991adb4740ac6bf1b6d9b50408b")]
 
 
-def test_vectors_are_torchtexts_own(archive: Path, tmp_path: Path) -> None:
+def test_vectors_are_the_files(archive: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    vectors = load_glove(3, archive, tmp_path / "data", unk_init=lambda t: t.fill_(7.0), report=seen.append)
-    assert isinstance(vectors, GloVe)
-    assert vectors.itos == ["the", "\u00a0", "caf\u00e9"]
-    assert torch.equal(vectors.vectors, torch.tensor([[0.5, -1, 2], [1, 2, 3], [0, 0.25, 1e-3]]))
-    assert vectors["unseen"].tolist() == [7.0, 7.0, 7.0]
-    assert seen == [Progress("parse glove.6B.3d.txt", 3, 3)]
-    names = sorted(path.name for path in (tmp_path / "data" / "glove").iterdir())
-    assert names == ["glove.6B.3d.txt", "glove.6B.3d.txt.pt"]
-
-
-def test_parsed_vectors_are_read_again(archive: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    first = load_glove(3, archive, tmp_path / "data")
-    made = (tmp_path / "data" / "glove" / "glove.6B.3d.txt.pt").stat().st_mtime_ns
-    second = load_glove(3, archive, tmp_path / "data")
-    assert torch.equal(first.vectors, second.vectors)
-    assert first.stoi == second.stoi
-    assert (tmp_path / "data" / "glove" / "glove.6B.3d.txt.pt").stat().st_mtime_ns == made
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("keep", [0, 100, 600])
-def test_half_written_vectors_are_parsed_again(archive: Path, tmp_path: Path, keep: int) -> None:
-    before = load_glove(3, archive, tmp_path / "data").vectors
-    parsed = tmp_path / "data" / "glove" / "glove.6B.3d.txt.pt"
-    whole = parsed.stat().st_size
-    parsed.write_bytes(parsed.read_bytes()[:keep])
-    assert torch.equal(load_glove(3, archive, tmp_path / "data").vectors, before)
-    assert parsed.stat().st_size == whole
-
-
-def test_an_interrupted_parse_leaves_no_vectors(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(content: object, path: str) -> None:
-        Path(path).write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(torch, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        load_glove(3, archive, tmp_path / "data")
-    assert [path.name for path in (tmp_path / "data" / "glove").iterdir()] == ["glove.6B.3d.txt"]
-
-
-def test_tls_certificates_are_still_checked_afterwards(archive: Path, tmp_path: Path) -> None:
-    load_glove(3, archive, tmp_path / "data")
-    assert ssl._create_default_https_context is ssl.create_default_context
+    vectors = load_glove(3, archive, tmp_path / "data", report=seen.append)
+    assert vectors.index_to_key == ["the", "\u00a0", "caf\u00e9"]
+    assert np.array_equal(vectors.vectors, np.array([[0.5, -1, 2], [1, 2, 3], [0, 0.25, 1e-3]], np.float32))
+    assert vectors.vectors.dtype == np.float32
+    assert seen == [Progress("parse glove.6B.3d.txt", done, 3) for done in (0, 3)]
 
 
 def test_a_dimension_that_an_archive_lacks_names_those_it_has(archive: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has no glove\.6B\.4d\.txt, only vectors of 3 numbers"):
+    with pytest.raises(InputError, match=r"holds glove\.6B\.3d\.txt, but no glove\.6B\.4d\.txt"):
         prepare_glove(4, archive, tmp_path / "data")
 
 
@@ -137,10 +98,10 @@ def test_other_content_is_refused_and_not_kept(tmp_path: Path, zipped: bool) -> 
 
 
 def test_a_damaged_copy_is_replaced(archive: Path, tmp_path: Path) -> None:
-    folder = prepare_glove(3, archive, tmp_path / "data")
-    (folder / "glove.6B.3d.txt").write_bytes(TEXT[:20])
+    path = prepare_glove(3, archive, tmp_path / "data")
+    path.write_bytes(TEXT[:20])
     prepare_glove(3, archive, tmp_path / "data")
-    assert (folder / "glove.6B.3d.txt").read_bytes() == TEXT
+    assert path.read_bytes() == TEXT
 
 
 def test_a_missing_source_is_named(tmp_path: Path) -> None:

@@ -1,102 +1,24 @@
 from __future__ import annotations
 
-import hashlib
 import json
-import random
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from sentscore.errors import InputError, UsageError
+from sentscore.errors import UsageError
 from sentscore.text.vocabulary import Vocabulary
-from sentscore_train.models.classifier import Architecture, Cell, SentimentClassifier
-from sentscore_train.models.weights import load_tensors, to_tensors
-from sentscore_train.notebook import data as notebook_data
-from sentscore_train.notebook import glove
+from sentscore_train.models.classifier import Cell
 from sentscore_train.notebook import train as notebook
-from sentscore_train.notebook.data import Tokens, load_tokens
-from sentscore_train.notebook.glove import GloveFile
-from sentscore_train.notebook.model import NotebookClassifier, start_from_vectors
-from sentscore_train.notebook.train import NotebookConfig, NotebookResult, run_notebook
-from sentscore_train.progress import Progress, Report, silent
+from sentscore_train.notebook.train import NotebookConfig, NotebookResult
+from sentscore_train.progress import Progress
 from sentscore_train.training import checkpoint
 
-GOOD, BAD = ("great", "lovely", "Superb"), ("awful", "dull", "Horrid")
-TRAIN, TEST = 40, 12  # reviews
-CONFIG = NotebookConfig(
-    epochs=3, dim=4, vocabulary_size=30, batch_size=4, hidden_size=8, threads=1, checkpoint_every_s=1e9
-)
-CPU = torch.device("cpu")
-
-
-def write_reviews(folder: Path) -> Path:
-    chosen = random.Random(0)
-    for split, count in (("train", TRAIN), ("test", TEST)):
-        for number in range(count):
-            kind, words = (("neg", BAD), ("pos", GOOD))[number % 2]
-            filler = chosen.choices(("film", "plot", "isn't", "a", "the"), k=chosen.randint(2, 12))
-            path = folder / split / kind / f"{number}_1.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(" ".join([*filler, chosen.choice(words), chosen.choice(words)]) + "<br />")
-    return folder
-
-
-@pytest.fixture
-def reviews(tmp_path: Path) -> Path:
-    return write_reviews(tmp_path / "aclImdb")
-
-
-@pytest.fixture
-def vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "glove.6B.4d.txt"
-    path.write_bytes(b"great 1 2 3 4\nawful -1 -2 -3 -4\nfilm 0.5 0 0 0\n")
-    file = GloveFile(4, hashlib.md5(path.read_bytes()).hexdigest(), 3)
-    monkeypatch.setattr(glove, "FILES", {4: file})
-    return path
-
-
-class Runner:
-    """Runs the preset in folders of one test."""
-
-    def __init__(self, folder: Path, reviews: Path, vectors: Path) -> None:
-        self.folder, self.reviews, self.vectors = folder, reviews, vectors
-
-    def __call__(
-        self,
-        name: str,
-        config: NotebookConfig = CONFIG,
-        *,
-        kind: Cell = "lstm",
-        resume: bool = False,
-        report: Report = silent,
-    ) -> NotebookResult:
-        return run_notebook(
-            kind,
-            config,
-            self.folder / name,
-            imdb_source=self.reviews,
-            glove_source=self.vectors,
-            data_dir=self.folder / "data",
-            device=CPU,
-            allow_partial=True,
-            resume=resume,
-            report=report,
-        )
-
-
-@pytest.fixture
-def run(tmp_path: Path, reviews: Path, vectors: Path) -> Iterator[Runner]:
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
-    yield Runner(tmp_path, reviews, vectors)
-    assert torch.get_num_threads() == threads
-    assert torch.equal(torch.get_rng_state(), state)
+Run = Any  # the runner that conftest.py makes
 
 
 def json_of(path: Path) -> Any:
@@ -124,13 +46,13 @@ class KillAt:
                 raise Killed
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_a_run_leaves_what_the_exporter_reads(run: Runner, tmp_path: Path, kind: Cell) -> None:
-    result = run("run", kind=kind)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_run_leaves_what_the_exporter_reads(run: Run, tmp_path: Path, cell: Cell) -> None:
+    result = run("run", cell=cell)
     assert result.finished
     tensors = load_file(tmp_path / "run" / "best.safetensors")
     vocabulary = Vocabulary.from_json((tmp_path / "run" / "vocab.json").read_text())
-    size, gates = len(vocabulary), 4 if kind == "lstm" else 3
+    size, gates = len(vocabulary), 4 if cell == "lstm" else 3
     expected = {"embedding.weight": (size, 4), "head.weight": (1, 16), "head.bias": (1,)}
     for layer, width in ((0, 4), (1, 16)):
         for direction in ("forward", "backward"):
@@ -149,14 +71,14 @@ def test_a_run_leaves_what_the_exporter_reads(run: Runner, tmp_path: Path, kind:
     assert best["preset"] == "notebook"
     assert best["temperature"] == 1.0
     assert best["architecture"] == {
-        "name": kind,
+        "name": cell,
         "vocab_size": size,
         "embedding_dim": 4,
         "hidden_size": 8,
         "num_layers": 2,
         "pooling": ["last"],
     }
-    assert best["recipe"] == {**asdict(CONFIG), "kind": kind, "best_epoch": result.best_epoch}
+    assert best["recipe"] == {**asdict(run.config), "kind": cell, "best_epoch": result.best_epoch}
     assert {name: best["data"][name] for name in ("train", "validation", "test", "seed", "vocabulary_size")} == {
         "train": 28,
         "validation": 12,
@@ -184,7 +106,7 @@ def test_a_run_leaves_what_the_exporter_reads(run: Runner, tmp_path: Path, kind:
     assert [name for name in ("train_loss", "train_accuracy", "seconds") if name not in winner] == []
 
 
-def test_the_vocabulary_is_torchtexts_of_cased_spacy_tokens(run: Runner, tmp_path: Path) -> None:
+def test_the_vocabulary_is_torchtexts_of_cased_spacy_tokens(run: Run, tmp_path: Path) -> None:
     run("run")
     vocabulary = Vocabulary.from_json((tmp_path / "run" / "vocab.json").read_text())
     assert vocabulary.tokens[:2] == ("<unk>", "<pad>")
@@ -193,8 +115,8 @@ def test_the_vocabulary_is_torchtexts_of_cased_spacy_tokens(run: Runner, tmp_pat
     assert not {"superb", "isn't"} & set(vocabulary.tokens)
 
 
-def test_the_model_learns_these_reviews(run: Runner) -> None:
-    result = run("run", replace(CONFIG, epochs=15, hidden_size=32, dropout=0.1))
+def test_the_model_learns_these_reviews(run: Run) -> None:
+    result = run("run", replace(run.config, epochs=15, hidden_size=32, dropout=0.1))
     best = result.history[(result.best_epoch or 0) - 1]
     assert result.history[0]["validation_loss"] > 0.6  # about ln 2: it knew nothing
     assert best["validation_loss"] < 0.5
@@ -202,7 +124,7 @@ def test_the_model_learns_these_reviews(run: Runner) -> None:
 
 
 @pytest.fixture
-def whole(run: Runner, tmp_path: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+def whole(run: Run, tmp_path: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     """Weights and history of a run that nothing cut off."""
     result = run("whole")
     return load_file(tmp_path / "whole" / "best.safetensors"), without_seconds(result.history)
@@ -212,18 +134,18 @@ def whole(run: Runner, tmp_path: Path) -> tuple[dict[str, torch.Tensor], list[di
 @pytest.mark.parametrize("batch", [1, 5, 7, 9, 10, 14, 31, 33])
 @pytest.mark.parametrize("every_s", [0.0, 1e9])
 def test_a_killed_run_comes_to_the_same_result(
-    run: Runner,
+    run: Run,
     whole: tuple[dict[str, torch.Tensor], list[dict[str, float]]],
     tmp_path: Path,
     batch: int,
     every_s: float,
 ) -> None:
-    config = replace(CONFIG, checkpoint_every_s=every_s)
+    config = replace(run.config, checkpoint_every_s=every_s)
     with pytest.raises(Killed):
         run("killed", config, report=KillAt(batch))
     with suppress(Killed):  # a run killed at its last batch has none left to be killed at
         run("killed", config, resume=True, report=KillAt(2))
-    result = run("killed", CONFIG, resume=True)
+    result = run("killed", run.config, resume=True)
     assert result.finished
     tensors, history = whole
     assert without_seconds(result.history) == history
@@ -234,7 +156,7 @@ def test_a_killed_run_comes_to_the_same_result(
     assert json_of(tmp_path / "killed" / "history.json") == result.history
 
 
-def test_denormals_are_flushed_in_a_run_and_kept_after_it(run: Runner) -> None:
+def test_denormals_are_flushed_in_a_run_and_kept_after_it(run: Run) -> None:
     smallest = torch.tensor(torch.finfo(torch.float32).tiny)
     seen = []
     run("run", report=lambda progress: seen.append((smallest * 0.5).item()))
@@ -242,10 +164,10 @@ def test_denormals_are_flushed_in_a_run_and_kept_after_it(run: Runner) -> None:
     assert (smallest * 0.5).item() > 0
 
 
-def test_a_resumed_run_repeats_only_what_followed_the_checkpoint(run: Runner) -> None:
+def test_a_resumed_run_repeats_only_what_followed_the_checkpoint(run: Run) -> None:
     seen: list[Progress] = []
     with pytest.raises(Killed):
-        run("run", replace(CONFIG, checkpoint_every_s=0.0), report=KillAt(5))
+        run("run", replace(run.config, checkpoint_every_s=0.0), report=KillAt(5))
     run("run", resume=True, report=seen.append)
     batches = [progress for progress in seen if progress.loss is not None]
     assert batches[0].phase == "epoch 1/3"
@@ -254,9 +176,9 @@ def test_a_resumed_run_repeats_only_what_followed_the_checkpoint(run: Runner) ->
 
 
 def test_a_time_budget_ends_a_run_that_can_be_carried_on(
-    run: Runner, whole: tuple[dict[str, torch.Tensor], list[dict[str, float]]], tmp_path: Path
+    run: Run, whole: tuple[dict[str, torch.Tensor], list[dict[str, float]]], tmp_path: Path
 ) -> None:
-    hurried = replace(CONFIG, stop_after_s=0.0)
+    hurried = replace(run.config, stop_after_s=0.0)
     first = run("run", hurried)
     assert first == NotebookResult(finished=False, history=[], best_epoch=None)
     assert not (tmp_path / "run" / "best.json").exists()
@@ -271,11 +193,11 @@ def test_a_time_budget_ends_a_run_that_can_be_carried_on(
 
 
 @pytest.mark.parametrize("batch", [14, 18])  # in the second epoch's training, and in its validation
-def test_a_run_may_be_carried_on_for_fewer_epochs(run: Runner, tmp_path: Path, batch: int) -> None:
-    one = replace(CONFIG, epochs=1 if batch == 14 else 2)
+def test_a_run_may_be_carried_on_for_fewer_epochs(run: Run, tmp_path: Path, batch: int) -> None:
+    one = replace(run.config, epochs=1 if batch == 14 else 2)
     expected = run("short", one)
     with pytest.raises(Killed):
-        run("run", replace(CONFIG, checkpoint_every_s=0.0), report=KillAt(batch))
+        run("run", replace(run.config, checkpoint_every_s=0.0), report=KillAt(batch))
     result = run("run", one, resume=True)
     assert result.finished
     assert without_seconds(result.history) == without_seconds(expected.history)
@@ -283,43 +205,26 @@ def test_a_run_may_be_carried_on_for_fewer_epochs(run: Runner, tmp_path: Path, b
 
 
 def test_a_run_may_be_carried_on_for_more_epochs_until_it_was_tested(
-    run: Runner, whole: tuple[dict[str, torch.Tensor], list[dict[str, float]]]
+    run: Run, whole: tuple[dict[str, torch.Tensor], list[dict[str, float]]]
 ) -> None:
     with pytest.raises(Killed):
-        run("run", replace(CONFIG, epochs=1), report=KillAt(9))
+        run("run", replace(run.config, epochs=1), report=KillAt(9))
     assert without_seconds(run("run", resume=True).history) == whole[1]
     with pytest.raises(UsageError, match=r"trained with another epochs \(3\)"):
-        run("run", replace(CONFIG, epochs=4), resume=True)
+        run("run", replace(run.config, epochs=4), resume=True)
 
 
-def test_a_finished_run_is_only_read(run: Runner) -> None:
+def test_a_finished_run_is_only_read(run: Run) -> None:
     result = run("run")
     assert run("run", resume=True, report=KillAt(1)) == result
 
 
-def test_a_run_is_not_overwritten(run: Runner) -> None:
-    run("run", replace(CONFIG, stop_after_s=0.0))
-    with pytest.raises(UsageError, match="holds a run already: carry it on with --resume"):
-        run("run")
-
-
-def test_other_settings_or_data_are_not_mixed_into_a_run(run: Runner, tmp_path: Path) -> None:
-    run("run", replace(CONFIG, stop_after_s=0.0))
-    with pytest.raises(UsageError, match=r"trained with another dropout, seed|another seed, dropout"):
-        run("run", replace(CONFIG, seed=1, dropout=0.1), resume=True)
-    with pytest.raises(UsageError, match=r"trained with another kind \(lstm\)"):
-        run("run", kind="gru", resume=True)
-    (tmp_path / "aclImdb" / "train" / "pos" / "99_8.txt").write_text("great great great")
-    with pytest.raises(UsageError, match="trained on other reviews"):
-        run("run", resume=True)
-
-
 def test_bf16_is_recorded_and_kept_out_of_the_weights(
-    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A command refuses bf16 on a CPU; that it works there too makes it testable without a GPU.
     monkeypatch.setattr("sentscore_train.notebook.train.resolve_run_precision", lambda *_: "bf16")
-    result = run("run", replace(CONFIG, epochs=1))
+    result = run("run", replace(run.config, epochs=1))
     assert result.finished
     assert json_of(tmp_path / "run" / "best.json")["recipe"]["precision"] == "bf16"
     tensors = load_file(tmp_path / "run" / "best.safetensors")
@@ -331,9 +236,9 @@ def test_at_least_one_epoch_is_needed() -> None:
         NotebookConfig(epochs=0)
 
 
-def test_reports_name_the_phase_and_end_full(run: Runner) -> None:
+def test_reports_name_the_phase_and_end_full(run: Run) -> None:
     seen: list[Progress] = []
-    run("run", replace(CONFIG, epochs=1), report=seen.append)
+    run("run", replace(run.config, epochs=1), report=seen.append)
     last = {progress.phase: (progress.done, progress.total) for progress in seen}
     assert last == {
         "tokenize": (52, 52),
@@ -343,68 +248,6 @@ def test_reports_name_the_phase_and_end_full(run: Runner) -> None:
         "epoch 1/1 validation": (12, 12),
         "test": (12, 12),
     }
-
-
-class TestData:
-    @pytest.fixture
-    def tokens(self, reviews: Path, tmp_path: Path) -> dict[str, Tokens]:
-        return load_tokens(reviews, tmp_path / "data", allow_partial=True)
-
-    def test_tokens_are_cached(
-        self, tokens: dict[str, Tokens], reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def not_again(*_: object) -> None:
-            raise AssertionError
-
-        monkeypatch.setattr(notebook_data, "_tokenize", not_again)
-        assert load_tokens(reviews, tmp_path / "data", allow_partial=True) == tokens
-        assert len(tokens["train"].labels) == TRAIN
-        assert sum(label == "pos" for label in tokens["test"].labels) == TEST // 2
-        assert all(review[-1] == ">" for review in tokens["train"].tokens)
-
-    def test_a_damaged_cache_is_made_again(self, tokens: dict[str, Tokens], reviews: Path, tmp_path: Path) -> None:
-        (cache,) = (tmp_path / "data" / "cache").iterdir()
-        cache.write_bytes(cache.read_bytes()[:-40])
-        assert load_tokens(reviews, tmp_path / "data", allow_partial=True) == tokens
-
-    def test_missing_reviews_are_an_input_error(self, reviews: Path, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="12,500 expected"):
-            load_tokens(reviews, tmp_path / "data")
-
-    def test_the_split_is_the_notebooks(self, tokens: dict[str, Tokens]) -> None:
-        from torchtext.data import Dataset
-
-        data = notebook_data.notebook_data(tokens, seed=1234, train_share=0.7, vocabulary_size=9, vectors=None)
-        state = random.getstate()
-        random.seed(1234)
-        rows = Dataset(range(TRAIN), []).split(split_ratio=0.7, random_state=random.getstate())
-        random.setstate(state)
-        for found, expected in zip((data.train, data.validation), rows, strict=True):
-            assert [example.text for example in found] == [tokens["train"].tokens[row] for row in expected]
-            assert [example.label for example in found] == [tokens["train"].labels[row] for row in expected]
-        assert len(data.vocabulary) == 11
-        assert dict(data.train.fields["label"].vocab.stoi) == {"neg": 0, "pos": 1}
-
-
-class TestModel:
-    @pytest.mark.parametrize("kind", ["lstm", "gru"])
-    def test_the_exported_weights_give_the_same_logit_without_padding(self, kind: Cell) -> None:
-        torch.manual_seed(0)
-        model = NotebookClassifier(
-            kind, vocab_size=20, embedding_dim=5, hidden_size=6, num_layers=2, dropout=0.5, pad_id=1
-        ).eval()
-        other = SentimentClassifier(Architecture(kind, 20, 5, 6, 2, ("last",))).eval()
-        load_tensors(other, to_tensors(model))
-        ids = torch.from_numpy(np.random.default_rng(0).integers(2, 20, (7, 3)))
-        with torch.inference_mode():
-            torch.testing.assert_close(model(ids), other(ids.t(), torch.full((3,), 7)))
-
-    def test_special_tokens_start_at_zero(self) -> None:
-        model = NotebookClassifier(
-            "lstm", vocab_size=4, embedding_dim=2, hidden_size=3, num_layers=1, dropout=0.5, pad_id=1
-        )
-        start_from_vectors(model, torch.arange(8.0).reshape(4, 2), unk_id=0, pad_id=1)
-        assert model.embedding.weight.tolist() == [[0, 0], [0, 0], [4, 5], [6, 7]]
 
 
 def test_the_defaults_are_the_notebooks() -> None:

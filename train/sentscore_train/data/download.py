@@ -1,26 +1,20 @@
-"""Downloads that resume and are verified, and archives unpacked completely or not at all."""
+"""Downloads files: what was begun is carried on, and only a verified file gets its name."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import http.client
-import lzma
 import os
 import re
-import shutil
-import tarfile
 import time
-import zipfile
-import zlib
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from sentscore.errors import InputError
-from sentscore.files import new_file, new_folder, output_errors
+from sentscore.files import output_errors
 from sentscore_train.progress import Progress, Report
 
 OnBytes = Callable[[int, int | None], None]
@@ -220,81 +214,3 @@ def _size_of(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def extract_tar(archive: Path, folder: Path, *, strip: int = 0, keep: Callable[[str], bool] | None = None) -> Path:
-    """Unpacks a tar archive (plain, gz, bz2 or xz) into a folder that appears only when it is complete.
-
-    Args:
-        archive: the archive.
-        folder: the folder to make; it must not exist.
-        strip: leading folders to drop from each member's name; a member with no more than these is left out.
-        keep: which members to unpack, by their name after `strip`; all by default.
-
-    Returns:
-        `folder`.
-
-    Raises:
-        InputError: missing, not an archive, truncated, or with a member that leaves the folder.
-        OutputError: the folder exists or cannot be written.
-    """
-
-    def admit(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-        # Checked before anything is stripped: `../` is refused wherever it stands in the name.
-        if tarfile.data_filter(member, path) is None:
-            return None
-        if PurePosixPath(member.name).is_absolute():
-            raise tarfile.AbsolutePathError(member)
-        parts = PurePosixPath(member.name).parts[strip:]
-        if not parts or (keep and not keep("/".join(parts))):
-            return None
-        return tarfile.data_filter(member.replace(name="/".join(parts), deep=False), path)
-
-    try:
-        packed = archive.open("rb")
-    except OSError as error:
-        raise InputError(f"{archive}: cannot be read ({error.strerror}): check the path") from error
-    with packed, new_folder(folder) as content:
-        try:
-            with tarfile.open(fileobj=packed) as tar:
-                tar.extractall(content, filter=admit)
-        except tarfile.FilterError as error:
-            raise InputError(f"{archive}: refused, {error}: get the archive from its publisher") from error
-        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise InputError(f"{archive}: damaged or not a tar archive ({error}): get it again") from error
-    return folder
-
-
-def zip_members(archive: Path) -> tuple[str, ...]:
-    """The names of the files in a zip archive.
-
-    Raises:
-        InputError: missing, damaged or not a zip archive.
-    """
-    try:
-        with zipfile.ZipFile(archive) as file:
-            return tuple(info.filename for info in file.infolist() if not info.is_dir())
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{archive}: cannot be read as a zip archive ({error}): get it again") from error
-
-
-def extract_zip_member(archive: Path, member: str, target: Path) -> Path:
-    """Unpacks one member of a zip archive to a file that appears only when it is whole and its CRC is right.
-
-    Returns:
-        `target`.
-
-    Raises:
-        InputError: the archive is missing or damaged, or has no such member.
-        OutputError: the file cannot be written.
-    """
-    names = zip_members(archive)
-    if member not in names:
-        raise InputError(f"{archive}: holds {', '.join(names) or 'nothing'}, {member} is asked for: give another")
-    with new_file(target, parents=True) as file:
-        try:
-            with zipfile.ZipFile(archive) as opened, opened.open(member) as source:
-                shutil.copyfileobj(source, file, _CHUNK)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
-            raise InputError(f"{archive}: {member} is damaged ({error}): get the archive again") from error
-    return target

@@ -52,11 +52,7 @@ def skip_gram(
         config: the numbers of the method.
         progress: called with (texts read, texts in all passes).
     """
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # gensim's own, about its imports
-        from gensim.models import Word2Vec
+    from gensim.models import Word2Vec
 
     words = [str(index) for index in range(len(vocabulary))]
     total = len(encoded) * (config.epochs + 1)  # one pass more, in which gensim counts the words

@@ -31,7 +31,7 @@ from sentscore.files import write_file
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.models.classifier import Cell
 from sentscore_train.models.weights import load_tensors, to_tensors
-from sentscore_train.notebook.data import NotebookData, load_tokens, notebook_data
+from sentscore_train.notebook.data import NotebookData, build_notebook_data, load_tokens
 from sentscore_train.notebook.glove import load_glove
 from sentscore_train.notebook.model import NotebookClassifier, start_from_vectors
 from sentscore_train.notebook.state import State, found_state, restore, save
@@ -143,7 +143,7 @@ def run_notebook(
         config: the recipe.
         run_dir: the folder to make, or to carry on in with `resume`.
         imdb_source: as in `imdb.load_imdb`.
-        glove_source: as in `glove.prepare_glove`.
+        glove_source: as in `glove.load_glove`.
         data_dir: where downloads and cached tokens go.
         device: to train on.
         allow_partial: accept fewer reviews than published.
@@ -162,14 +162,14 @@ def run_notebook(
     if state.done:
         return _result(state)
     with _torch_settings(config, device):
-        tokens = load_tokens(imdb_source, data_dir, allow_partial=allow_partial, report=report)
+        reviews = load_tokens(imdb_source, data_dir, allow_partial=allow_partial, report=report)
         vectors = None  # a checkpoint has the embedding already
         if found is None:
-            vectors = load_glove(config.dim, glove_source, data_dir, unk_init=torch.Tensor.normal_, report=report)
+            vectors = load_glove(config.dim, glove_source, data_dir, report=report)
         report(Progress("vocabulary", 0, 1))
         torch.manual_seed(config.seed)
-        data = notebook_data(
-            tokens,
+        data = build_notebook_data(
+            reviews,
             seed=config.seed,
             train_share=config.train_share,
             vocabulary_size=config.vocabulary_size,
@@ -184,7 +184,7 @@ def run_notebook(
             start_from_vectors(run.model, data.text.vocab.vectors, unk_id=UNK_ID, pad_id=PAD_ID)
             vocabulary = Vocabulary(tokens=data.vocabulary, lowercase=False, unk_id=UNK_ID, pad_id=PAD_ID)
             write_file(run_dir / "vocab.json", vocabulary.to_json().encode("utf-8"))
-            checkpoint.write_validation(run_dir, data.encoded_validation())
+            checkpoint.write_validation(run_dir, data.encode_validation())
             _save(run, state)
         else:
             restore(*found, run.model, run.optimizer, facts=run.facts, run_dir=run_dir)
