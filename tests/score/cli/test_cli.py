@@ -126,7 +126,7 @@ class TestFile:
     def test_an_error_half_way_says_how_to_carry_on(
         self, tmp_path: Path, tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("sentscore.jobs.journal._EVERY_S", 0.0)
+        monkeypatch.setattr("sentscore.jobs.journal._WRITE_EVERY_S", 0.0)
         path = tmp_path / "a.jsonl"
         path.write_text('{"text": "a film"}\n' * 20_000 + "{\n")
         result = invoke("file", path, "-m", tiny_artifact)
@@ -349,7 +349,7 @@ from sentscore.jobs import journal
 from sentscore.model.session import Session
 run = Session.run
 Session.run = lambda *arguments: (time.sleep(0.02), run(*arguments))[1]
-journal._EVERY_S = 0.0
+journal._WRITE_EVERY_S = 0.0
 """
 
 

@@ -25,7 +25,7 @@ BLOCKS = [["a film", None, ""], ["bad"], ["good", "fine \u2014"]]
 
 @pytest.fixture(autouse=True)
 def _every_record_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_EVERY_S", 0.0)
+    monkeypatch.setattr(journal, "_WRITE_EVERY_S", 0.0)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_a_damaged_record_ends_what_is_taken(output: Path) -> None:
 
 
 def test_a_short_job_makes_no_file(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_EVERY_S", 60.0)
+    monkeypatch.setattr(journal, "_WRITE_EVERY_S", 60.0)
     assert not left_behind(output, BLOCKS).exists()
 
 

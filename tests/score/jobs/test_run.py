@@ -520,7 +520,7 @@ MANIFESTS = {"lstm": "abc", "gru": "def"}
 class TestCarryingOn:
     @pytest.fixture(autouse=True)
     def _small_blocks_written_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sentscore.jobs.journal._EVERY_S", 0.0)
+        monkeypatch.setattr("sentscore.jobs.journal._WRITE_EVERY_S", 0.0)
         monkeypatch.setattr("sentscore.jobs.pipeline.FIRST_ROWS", 5)
         monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 10)
         monkeypatch.setattr(window, "WINDOW_ROWS", 10)
