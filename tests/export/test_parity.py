@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sentscore import ArtifactError
+from sentscore.model.artifact import find_artifacts, load_artifact
 from sentscore.model.session import Session
+from sentscore.text.encoder import Encoder
+from sentscore.text.vocabulary import Vocabulary
 from sentscore_export import parity
 from sentscore_export.export import export
-from sentscore_export.parity import ParityConfig, ParityError
+from sentscore_export.parity import ParityConfig, ParityError, compare
+from sentscore_train.models.classifier import SentimentClassifier
 
+REVIEWS = Path(__file__).parents[1] / "data" / "reviews.parquet"
 SMALL = ParityConfig(batches=8, max_batch=6, max_tokens=50)
 
 
@@ -48,3 +57,17 @@ def test_a_logit_that_is_not_a_number_is_refused(make_run, tmp_path, monkeypatch
 
 def test_a_parity_error_is_an_artifact_error() -> None:
     assert issubclass(ParityError, ArtifactError)
+
+
+@pytest.mark.parametrize("folder", find_artifacts(), ids=lambda folder: folder.name)
+def test_a_shipped_model_agrees_with_torch(folder) -> None:
+    """Real reviews and random ids, batches of 1 to 64, texts of 1 to 2,000 tokens."""
+    artifact = load_artifact(folder)
+    encoder = Encoder(Vocabulary.from_json(artifact.vocabulary, file=folder / "vocab.json"))
+    reviews = encoder.encode(pq.read_table(REVIEWS)["review"].drop_null().cast(pa.large_string()).combine_chunks())
+    found = compare(
+        SentimentClassifier.from_artifact(artifact), artifact, reviews=reviews, config=ParityConfig(batches=60)
+    )
+    assert found.worst_logit <= 1e-5
+    assert found.worst_probability <= 1e-5
+    assert found.real_texts > 200
