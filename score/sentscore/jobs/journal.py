@@ -2,7 +2,7 @@
 
 A journal is a hidden file beside the output: a header, which is one line of JSON that says what made the scores, and a
 record for each block of rows. A record begins with its block's key, a digest of the header and the texts, so that the
-scores of other texts or of another model are never taken. It ends in a checksum, so that one that was cut off is ignored.
+scores of other texts or of another model are never taken. It ends in a checksum, so that a torn one is ignored.
 """
 
 from __future__ import annotations
