@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from sentscore.errors import InputError, OutputError
-from sentscore_train.data.download import download, in_report
+from sentscore_train.data.download import download
 from sentscore_train.progress import Progress
 
 CONTENT = bytes(range(256)) * 4_000  # 1 MB: several reads
@@ -25,6 +25,7 @@ class Behaviour:
 
     content: bytes = CONTENT
     ranges: bool = True
+    lengths: bool = True
     statuses: list[int] = field(default_factory=list)
     cut_after: list[int] = field(default_factory=list)
     range_shift: int = 0
@@ -53,7 +54,8 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             first = start + todo.range_shift
             self.send_header("Content-Range", f"bytes {first}-{len(todo.content) - 1}/{len(todo.content)}")
-        self.send_header("Content-Length", str(len(body)))
+        if todo.lengths:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with suppress(ConnectionError):  # a client that refuses the answer hangs up
             self.wfile.write(body[: todo.cut_after.pop(0)] if todo.cut_after else body)
@@ -82,7 +84,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def get(server: Server, target: Path, *, md5: str = MD5, retries: int = 3, size: int | None = None) -> Path:
-    return download(server.url, target, md5=md5, size=size, retries=retries, backoff_s=0.001, timeout=5)
+    return download(server.url, target, md5=md5, size=size, retries=retries, backoff_s=0.001, timeout_s=5)
 
 
 @pytest.fixture
@@ -96,13 +98,13 @@ def part_of(target: Path) -> Path:
 
 
 def test_a_download_is_verified_named_and_reported(server: Server, target: Path) -> None:
-    seen: list[tuple[int, int | None]] = []
-    path = download(server.url, target, md5=MD5, progress=lambda done, total: seen.append((done, total)))
+    seen: list[Progress] = []
+    path = download(server.url, target, md5=MD5, report=seen.append)
     assert path == target
     assert target.read_bytes() == CONTENT
-    assert seen[0] == (0, len(CONTENT))
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[0] == Progress("download data.bin", 0, len(CONTENT))
+    assert seen[-1] == Progress("download data.bin", len(CONTENT), len(CONTENT))
+    assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
     assert [path.name for path in target.parent.iterdir()] == ["data.bin"]
 
 
@@ -232,7 +234,9 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(server: Server, tmp_pat
         get(server, tmp_path / "file" / "data.bin")
 
 
-def test_bytes_are_reported_as_a_phase() -> None:
+def test_an_unknown_total_is_reported_as_0(server: Server, target: Path) -> None:
+    server.behaviour.lengths = False
     seen: list[Progress] = []
-    in_report(seen.append, "download x")(5, None)
-    assert seen == [Progress("download x", 5, 0)]
+    download(server.url, target, md5=MD5, report=seen.append)
+    assert {progress.total for progress in seen} == {0}
+    assert target.read_bytes() == CONTENT

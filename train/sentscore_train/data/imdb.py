@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sentscore.errors import InputError
-from sentscore_train.data.download import download, in_report
+from sentscore_train.data.download import download
 from sentscore_train.progress import Report, silent
 
 URL: Final = "http://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
@@ -141,8 +141,7 @@ def load_imdb(
 def _find_source(source: Path | None, *, data_dir: Path, report: Report) -> Path:
     """Returns the archive, the Parquet folder or the `aclImdb` folder itself; downloads the archive if need be."""
     if source is None:
-        target = data_dir / PurePosixPath(URL).name
-        return download(URL, target, md5=MD5, size=SIZE, progress=in_report(report, f"download {target.name}"))
+        return download(URL, data_dir / PurePosixPath(URL).name, md5=MD5, size=SIZE, report=report)
     if source.is_file() or _has_parquet(source):
         return source
     for folder in (source, source / "aclImdb"):

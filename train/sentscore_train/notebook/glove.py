@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from sentscore.errors import InputError, UsageError
-from sentscore_train.data.download import download, in_report, md5_of
+from sentscore_train.data.download import download, hash_file
 from sentscore_train.notebook.archives import extract_zip_member
 from sentscore_train.progress import Progress, Report, silent
 
@@ -87,11 +87,10 @@ def prepare_glove(dim: int, source: Path | None, data_dir: Path, *, report: Repo
         raise UsageError(f"GloVe 6B has no vectors of {dim} numbers: choose {', '.join(map(str, FILES))}")
     file = FILES[dim]
     unpacked = data_dir / "glove" / file.name
-    if unpacked.is_file() and md5_of(unpacked) == file.md5:
+    if unpacked.is_file() and hash_file(unpacked) == file.md5:
         return unpacked
     if source is None:
-        found = data_dir / PurePosixPath(URL).name
-        download(URL, found, md5=MD5, size=SIZE, progress=in_report(report, f"download {found.name}"))
+        found = download(URL, data_dir / PurePosixPath(URL).name, md5=MD5, size=SIZE, report=report)
     else:
         found = _find_file(source, file)
     if found.suffix != ".zip":
@@ -124,7 +123,7 @@ def _check(path: Path, file: GloveFile) -> None:
     Raises:
         InputError: The md5 is another one.
     """
-    found = md5_of(path)
+    found = hash_file(path)
     if found == file.md5:
         return
     with path.open("rb") as lines:
