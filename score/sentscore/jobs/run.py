@@ -24,6 +24,7 @@ from sentscore.model.cpu import arithmetic
 from sentscore.model.cuda import device_name
 from sentscore.sinks import Shape, Target, open_sink
 from sentscore.sources import STDIN, Source, open_source, open_stream, whole_files
+from sentscore.text.rules import stored_rules
 
 METADATA_KEY: Final = b"sentscore"
 """The key of the Parquet schema metadata that says what made the results."""
@@ -240,6 +241,7 @@ def _journal(
         "devices": devices,
         "gpu": device_name() if "cuda" in devices else None,
         "arithmetic": arithmetic(),
+        "tokenizer": stored_rules().spacy_version,
         "libraries": [f"Python {platform.python_version()}", f"pyarrow {pa.__version__}"],
     }
     made_by = json.dumps({**depends_on, **json.loads(provenance(scorers, manifests))})

@@ -9,9 +9,9 @@ neighbours, so a word is tokenised once and then remembered.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -156,11 +156,11 @@ def _mark_wide_spaces(data: npt.NDArray[np.uint8], is_space: npt.NDArray[np.bool
 
 def _normalize_non_ascii(texts: pa.Array, *, lowercase: bool) -> pa.Array:
     texts = _apply_where(texts, pc.match_substring_regex(texts, pattern="[\u0080-\u009f]"), _repair_c1)
-    texts = _apply_where(texts, pc.match_substring_regex(texts, pattern=_MAY_CHANGE_UNDER_NFC), _nfc)
+    texts = _apply_where(texts, pc.match_substring_regex(texts, pattern=_MAY_CHANGE_UNDER_NFC), _to_nfc)
     return pc.utf8_lower(texts) if lowercase else texts
 
 
-def _apply_where(texts: pa.Array, mask: pa.Array, step: Any) -> pa.Array:  # noqa: ANN401 - a function on arrays
+def _apply_where(texts: pa.Array, mask: pa.Array, step: Callable[[pa.Array], pa.Array]) -> pa.Array:
     if not pc.any(mask).as_py():
         return texts
     mask = pc.fill_null(mask, False)
@@ -183,7 +183,7 @@ def _repair_c1(texts: pa.Array) -> pa.Array:
     return pa.array(repaired, type=pa.large_string())
 
 
-def _nfc(texts: pa.Array) -> pa.Array:
+def _to_nfc(texts: pa.Array) -> pa.Array:
     return pc.utf8_normalize(texts, form="NFC")
 
 
