@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sentscore.errors import InputError
+from sentscore.errors import InputError, first_line
 
 STEPS_CASED: Final = ("br_to_space", "c1_to_windows_1252", "nfc", "split_whitespace")
 STEPS: Final = ("br_to_space", "c1_to_windows_1252", "nfc", "lowercase", "split_whitespace")
@@ -82,14 +82,14 @@ def as_text_array(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> p
         try:
             return pa.array(texts, type=pa.large_string())
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
-            raise InputError(f"texts hold a value that is not a text: {_first_line(error)}") from error
+            raise InputError(f"texts hold a value that is not a text: {first_line(error)}") from error
     if not is_text(texts.type) and not pa.types.is_null(texts.type):
         raise InputError(f"texts are of type {texts.type}: a string type is needed")
     try:
         array = to_large_string(texts)
         array.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise InputError(f"texts hold bytes that are not UTF-8: {_first_line(error)}") from error
+        raise InputError(f"texts hold bytes that are not UTF-8: {first_line(error)}") from error
     return array
 
 
@@ -185,7 +185,3 @@ def _repair_c1(texts: pa.Array) -> pa.Array:
 
 def _to_nfc(texts: pa.Array) -> pa.Array:
     return pc.utf8_normalize(texts, form="NFC")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0]
