@@ -11,6 +11,7 @@ import typer
 from sentscore.cli.guard import GuardedCommand, require
 from sentscore.cli.options import DebugOption, VersionOption, complete_model, new_app
 from sentscore.errors import UsageError
+from sentscore.model.artifact import Manifest, load_artifact
 from sentscore_train.cli.options import PartialOption
 
 
@@ -64,6 +65,7 @@ def export_cli(
     debug: DebugOption = False,
 ) -> None:
     """Export a checkpoint to ONNX, vocabulary, manifest and card; nothing is written unless torch agrees."""
+    require("torch", "safetensors", "onnx", extra="export")
     if check is not None:
         others = {
             "CHECKPOINT": checkpoint,
@@ -77,24 +79,10 @@ def export_cli(
         if given:
             raise UsageError(f"--check {check} cannot be combined with {', '.join(given)}: leave one of them out")
         _check(check, batches)
-    elif checkpoint is None or out_dir is None:
+        return
+    if checkpoint is None or out_dir is None:
         missing = "OUT_DIR is" if checkpoint else "CHECKPOINT and OUT_DIR are"
         raise UsageError(f"{missing} missing: name a run folder and a folder to write, or a model with --check")
-    else:
-        _export(checkpoint, out_dir, precision or [], test, batches, allow_partial=allow_partial, force=force)
-
-
-def _export(
-    checkpoint: Path,
-    out_dir: Path,
-    precisions: list[PrecisionChoice],
-    test: Path | None,
-    batches: int,
-    *,
-    allow_partial: bool,
-    force: bool,
-) -> None:
-    require("torch", "safetensors", "onnx", extra="export")
     from sentscore_export.export import export
     from sentscore_export.parity import ParityConfig
     from sentscore_train.cli.console import progress_bars
@@ -104,12 +92,16 @@ def _export(
         manifest = export(
             checkpoint,
             out_dir,
-            precisions=[each.value for each in precisions],
+            precisions=[each.value for each in precision or []],
             parity=ParityConfig(batches=batches),
             test=None if test is None else read_test(test, allow_partial=allow_partial, report=report),
             force=force,
             report=report,
         )
+    _print_figures(out_dir, manifest)
+
+
+def _print_figures(out_dir: Path, manifest: Manifest) -> None:
     parity = manifest.parity
     typer.echo(
         f"{out_dir}: {manifest.name}, {manifest.files['model.onnx'].size / 1e6:.1f} MB, worst logit difference "
@@ -125,8 +117,6 @@ def _export(
 
 
 def _check(model: str, batches: int) -> None:
-    require("torch", "onnx", extra="export")
-    from sentscore.model.artifact import load_artifact
     from sentscore_export.parity import ParityConfig, compare
     from sentscore_train.cli.console import progress_bars
     from sentscore_train.models.classifier import SentimentClassifier

@@ -11,7 +11,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from sentscore.model.artifact import Precision
 from sentscore_export.graphs import int8_gru, int8_lstm
-from sentscore_export.graphs.nodes import Array, GraphBuilder
+from sentscore_export.graphs.nodes import ONNX_RUNTIME_DOMAIN, Array, GraphBuilder
 from sentscore_train.models.classifier import MASKED, Architecture
 from sentscore_train.models.weights import to_onnx_gates
 
@@ -78,7 +78,7 @@ def build_graph(
         ),
         producer_name="sentscore",
         opset_imports=[helper.make_opsetid("", OPSET)]
-        + ([helper.make_opsetid(int8_lstm.DOMAIN, 1)] if precision == "int8" else []),
+        + ([helper.make_opsetid(ONNX_RUNTIME_DOMAIN, 1)] if precision == "int8" else []),
         ir_version=IR_VERSION,
     )
     helper.set_model_props(model, dict(metadata))

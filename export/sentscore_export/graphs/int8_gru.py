@@ -18,10 +18,7 @@ from typing import Final
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
-from sentscore_export.graphs.nodes import Array, GraphBuilder
-
-DOMAIN: Final = "com.microsoft"
-"""The operator domain of MatMulIntegerToFloat."""
+from sentscore_export.graphs.nodes import ONNX_RUNTIME_DOMAIN, Array, GraphBuilder
 
 _SCALE: Final = 1.0 / 127.0  # of numbers in [-1, 1], which become uint8 1 to 255
 _ZERO_POINT: Final = 128
@@ -112,7 +109,7 @@ def _add_product(graph: GraphBuilder, name: str, x: str, weights: Array, bias: A
     ]
     if bias is not None:
         inputs += ["", constant(f"{name}_bias", bias, np.float32)]  # the weights' zero points are 0
-    return graph.add("MatMulIntegerToFloat", inputs, name, domain=DOMAIN)
+    return graph.add("MatMulIntegerToFloat", inputs, name, domain=ONNX_RUNTIME_DOMAIN)
 
 
 def _add_scan(graph: GraphBuilder, layer: int, products: list[list[str]], weights: Weights) -> list[str]:

@@ -19,13 +19,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sentscore_export.graphs.nodes import Array, GraphBuilder
+from sentscore_export.graphs.nodes import ONNX_RUNTIME_DOMAIN, Array, GraphBuilder
 
 PINS: Final = 2
 """How many units of a direction, and how many numbers of a token, hold the range."""
-
-DOMAIN: Final = "com.microsoft"
-"""The operator domain of DynamicQuantizeLSTM."""
 
 _SATURATED: Final = 30.0  # sigmoid and tanh of it are 1 in float32
 _ZERO_POINT: Final = 128
@@ -135,7 +132,7 @@ def _add_layer(
         "DynamicQuantizeLSTM",
         inputs,
         [f"states_{layer}", f"last_{layer}"],
-        domain=DOMAIN,
+        domain=ONNX_RUNTIME_DOMAIN,
         direction="bidirectional",
         hidden_size=hidden + PINS,
     )

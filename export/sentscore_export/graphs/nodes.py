@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+ONNX_RUNTIME_DOMAIN: Final = "com.microsoft"
+"""The domain of the operators that ONNX Runtime adds to ONNX."""
 
 Array = npt.NDArray[np.float32]
 
