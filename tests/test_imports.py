@@ -17,11 +17,11 @@ PACKAGES = ["sentscore", "sentscore_train", "sentscore_export"]
 
 LEVELS = {
     "sentscore": [
-        "_version errors", "files formats text", "model columns", "scorer sources sinks", "jobs", "engines pages",
-        "cli", "__init__ __main__",
+        "_version errors progress", "files formats text", "model columns", "scorer sources sinks", "jobs",
+        "engines pages", "cli", "__init__ __main__",
     ],
     "sentscore_train": [
-        "progress", "models data", "evaluation", "teachers", "training", "notebook release", "cli", "__main__",
+        "models data", "evaluation", "teachers", "training", "notebook release", "cli", "__main__",
     ],
     "sentscore_export": ["card checkpoint graphs parity precision", "export", "cli", "__main__"],
 }  # fmt: skip

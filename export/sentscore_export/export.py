@@ -17,6 +17,7 @@ from sentscore._version import __version__
 from sentscore.errors import OutputError
 from sentscore.files import new_folder
 from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
+from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore_export.card import model_card
 from sentscore_export.checkpoint import Checkpoint, read_checkpoint
@@ -27,7 +28,6 @@ from sentscore_export.precision import check_precision
 from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.evaluation.evaluate import LabelledReviews, evaluate, manifest_metrics
 from sentscore_train.evaluation.metrics import measure
-from sentscore_train.progress import Progress, Report, silent
 
 _PLOT = "curves.svg"
 
@@ -102,7 +102,7 @@ def export(
 
 def _build_artifact(source: Checkpoint, precisions: Sequence[Precision], out_dir: Path) -> Artifact:
     """Returns the artifact in memory. Its manifest lacks what is measured on the graphs."""
-    vocabulary = FileEntry.of(source.vocabulary.encode("utf-8"))
+    vocabulary = FileEntry.from_content(source.vocabulary.encode("utf-8"))
     graphs: dict[Precision, bytes] = {}
     for precision in PRECISIONS:
         if precision == "fp32" or precision in precisions:
@@ -110,7 +110,7 @@ def _build_artifact(source: Checkpoint, precisions: Sequence[Precision], out_dir
     manifest = Manifest(
         name=source.model.architecture.name,
         files={
-            **{LAYOUT.graph(precision): FileEntry.of(graph) for precision, graph in graphs.items()},
+            **{LAYOUT.graph(precision): FileEntry.from_content(graph) for precision, graph in graphs.items()},
             LAYOUT.vocabulary: vocabulary,
         },
         architecture=asdict(source.model.architecture),
@@ -159,13 +159,13 @@ def _measure_validation(artifact: Artifact, validation: LabelledTexts) -> dict[s
     encoded, labels = validation.encoded.take(rows), validation.labels[rows].astype(np.int8)
     if len(np.unique(labels)) < 2:
         return {}
-    scores = Scorer(artifact, device="cpu", precision="fp32").score_encoded(encoded)
+    scores = Scorer.load(artifact, device="cpu", precision="fp32").engine.score_encoded(encoded)
     temperature = artifact.manifest.calibration["temperature"]
     return {"validation": manifest_metrics(measure(scores, labels, encoded.lengths, temperature=temperature))}
 
 
 def _measure_test(artifact: Artifact, reviews: LabelledReviews, precision: Precision, report: Report) -> dict[str, Any]:
-    scorer = Scorer(artifact, device="cpu", precision=precision)
+    scorer = Scorer.load(artifact, device="cpu", precision=precision)
     return manifest_metrics(evaluate(artifact.name, scorer, reviews, report).metrics)
 
 

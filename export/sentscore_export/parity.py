@@ -11,11 +11,11 @@ import torch
 
 from sentscore.errors import ArtifactError
 from sentscore.model.artifact import Artifact
-from sentscore.model.batching import padded
+from sentscore.model.batching import pad_batch
 from sentscore.model.session import Session
+from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.models.classifier import SentimentClassifier
-from sentscore_train.progress import Progress, Report, silent
 
 Batch = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
 """Token ids [B, T] and lengths [B]."""
@@ -131,7 +131,7 @@ def _make_batches(
             size, longest = (_draw_size(random, most) for most in (config.max_batch, config.max_tokens))
         is_real = number % 2 == 1 and number >= len(corners) and len(usable) > 0
         if reviews is not None and is_real:
-            token_ids, lengths = padded(reviews, random.choice(usable, size), 0)
+            token_ids, lengths = pad_batch(reviews, random.choice(usable, size), 0)
             token_ids = np.ascontiguousarray(token_ids[:, : config.max_tokens])
             lengths = np.minimum(lengths, config.max_tokens).astype(np.int32)
         else:

@@ -23,7 +23,7 @@ from _measure import Rows
 from _networks import distilbert, notebook, torch_batches
 from _rival import Labels, Rival, Setting, fastest_seconds, listed
 from sentscore.model.artifact import Precision
-from sentscore.model.batching import batches_by_length, padded
+from sentscore.model.batching import batches_by_length, pad_batch
 
 _PAD_ID: Final = 0  # behind a review's end, where the graph does not look
 
@@ -116,7 +116,7 @@ def sessions(setting: Setting, precision: Precision) -> Rival:
     def start(rows: Rows, batch_tokens: int) -> Callable[[], list[npt.NDArray[np.float32]]]:
         lengths = encoded.lengths[rows]
         batches = [
-            padded(encoded, rows[batch], _PAD_ID) for batch in batches_by_length(lengths, batch_tokens=batch_tokens)
+            pad_batch(encoded, rows[batch], _PAD_ID) for batch in batches_by_length(lengths, batch_tokens=batch_tokens)
         ]
 
         def go() -> list[npt.NDArray[np.float32]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from _measure import Rows
 from _rival import Rival, Setting, fastest_seconds, listed
-from sentscore.model.batching import padded
+from sentscore.model.batching import pad_batch
 from sentscore.text.encoder import EncodedTexts
 from sentscore.text.vocabulary import Vocabulary
 
@@ -109,7 +109,7 @@ def _torch(setting: Setting) -> Any:
 def _tensors(encoded: EncodedTexts, rows: Rows) -> tuple[Any, Any]:
     import torch
 
-    token_ids, lengths = padded(encoded, rows, _PAD_ID)
+    token_ids, lengths = pad_batch(encoded, rows, _PAD_ID)
     return torch.from_numpy(token_ids).long(), torch.from_numpy(lengths).long()
 
 

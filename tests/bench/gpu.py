@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from memory import tables
 from sentscore.model.artifact import PRECISIONS, Artifact, Precision, load_artifact
-from sentscore.model.batching import batches_by_length, padded
+from sentscore.model.batching import batches_by_length, pad_batch
 from sentscore.model.session import Device, Session
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
@@ -75,7 +75,7 @@ def logits(session: Session, encoded: EncodedTexts, pad_id: int) -> npt.NDArray[
     """Logits of texts, float32 [n]."""
     result = np.zeros(len(encoded), np.float32)
     for rows in batches_by_length(encoded.lengths, batch_tokens=PARITY_TOKENS):
-        result[rows] = session.run(*padded(encoded, rows, pad_id))[0]
+        result[rows] = session.run(*pad_batch(encoded, rows, pad_id))[0]
     return result
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from sentscore import Scorer
 from sentscore.model.artifact import load_artifact
-from sentscore.model.batching import padded
+from sentscore.model.batching import pad_batch
 from sentscore.model.session import Session
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
@@ -28,7 +28,7 @@ def in_batches(session: Session, encoded: EncodedTexts, order: np.ndarray, size:
     scores = np.zeros(len(encoded), np.float32)
     for start in range(0, len(order), size):
         rows = order[start : start + size]
-        scores[rows] = session.run(*padded(encoded, rows, pad_id))[1]
+        scores[rows] = session.run(*pad_batch(encoded, rows, pad_id))[1]
     return scores
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     by_length = by_length[encoded.lengths[by_length] > 0]
     groups = {"longest": by_length[-args.longest :], "shortest": by_length[: args.shortest]}
     session = Session(artifact, device="cpu", precision=args.precision)
-    scorer = Scorer(artifact, device="cpu", precision=args.precision)
+    scorer = Scorer.load(artifact, device="cpu", precision=args.precision)
     random = np.random.default_rng(1234)
     differ = 0
     title = f"{artifact.name} in {args.precision}: reviews"
@@ -60,7 +60,7 @@ def main() -> None:
         alone = in_batches(session, texts, np.arange(len(texts)), 1, vocabulary.pad_id)
         for size in (None, 2, 3, 4, 7, 8, 16, 31, 32, 64):
             if size is None:
-                how, scores = "the command line's own batches and threads", scorer.score_encoded(texts)
+                how, scores = "the command line's own batches and threads", scorer.engine.score_encoded(texts)
             else:
                 shuffled = random.permutation(len(texts))
                 how = f"shuffled, batches of {size}"

@@ -28,11 +28,11 @@ from _perturbations import groups_of_one_label, perturbations
 from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import InputError, SentscoreError, UsageError
 from sentscore.model.artifact import LAYOUT, PRECISIONS, Artifact
+from sentscore.progress import Progress, Report
 from sentscore.scorer import Scorer
 from sentscore_train.cli.console import progress_bars
 from sentscore_train.data.imdb import Reviews, load_imdb
 from sentscore_train.data.splits import movie_split
-from sentscore_train.progress import Progress, Report
 
 Labels = npt.NDArray[np.int8]
 Right = npt.NDArray[np.bool_]

@@ -15,9 +15,9 @@ from _perturbations import perturbations
 from robustness import CLEAN, JOINED, read_short_texts, under_perturbations, validation_rows
 from sentscore import InputError
 from sentscore.model.artifact import load_artifact
+from sentscore.progress import silent
 from sentscore_train.data.imdb import load_imdb
 from sentscore_train.data.splits import movie_split
-from sentscore_train.progress import silent
 
 
 class OneWord:

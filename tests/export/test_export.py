@@ -27,7 +27,7 @@ def test_the_folder_holds_what_the_manifest_says(make_run, tmp_path) -> None:
     assert manifest.calibration["temperature"] == 1.25
     validation = checkpoint.read_validation(run)
     rows = np.flatnonzero(validation.encoded.lengths)
-    scores = Scorer(artifact, device="cpu").score_encoded(validation.encoded.take(rows))
+    scores = Scorer.load(artifact, device="cpu").engine.score_encoded(validation.encoded.take(rows))
     assert manifest.metrics["validation"]["reviews"] == len(rows)
     assert manifest.metrics["validation"]["accuracy"] == ((scores >= 0.5) == (validation.labels[rows] == 1)).mean()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

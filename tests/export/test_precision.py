@@ -119,18 +119,18 @@ def test_precisions_are_chosen_and_refused(folder, tiny_gru_artifact, monkeypatc
     measured["accuracy_fp32"] = measured["accuracy"]
     for exact, expected in ((True, "int8"), (False, "fp32")):
         monkeypatch.setattr(session_module, "multiplies_int8", lambda exact=exact: exact)
-        assert Scorer(artifact, device="cpu").precision == expected
-        assert Scorer(artifact, device="cpu", precision="fp32").precision == "fp32"
-        assert Scorer(artifact, device="auto", precision="int8").precision == "int8"
+        assert Scorer.load(artifact, device="cpu").precision == expected
+        assert Scorer.load(artifact, device="cpu", precision="fp32").precision == "fp32"
+        assert Scorer.load(artifact, device="auto", precision="int8").precision == "int8"
     monkeypatch.setattr(session_module, "multiplies_int8", lambda: True)
     measured["accuracy_fp32"] = measured["accuracy"] + 0.0011
-    assert Scorer(artifact, device="cpu").precision == "fp32"
+    assert Scorer.load(artifact, device="cpu").precision == "fp32"
     with pytest.raises(UsageError, match="int8 runs on the CPU only: use --device cpu"):
-        Scorer(artifact, device="cuda", precision="int8")
+        Scorer.load(artifact, device="cuda", precision="int8")
     with pytest.raises(UsageError, match="model gru has no int8 graph: use --precision fp32"):
         Scorer.load(tiny_gru_artifact, precision="int8")
     with pytest.raises(UsageError, match="precision 'fp8' is not known: use one of auto, fp32, int8"):
-        Scorer(artifact, precision="fp8")
+        Scorer.load(artifact, precision="fp8")
 
 
 def test_what_the_exporter_wrote_is_found_by_name(folder) -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from sentscore import InputError, Scorer, UsageError
 from sentscore import scorer as scorer_module
 from sentscore.model.artifact import load_artifact
-from sentscore.model.cuda import page_locked
 
 WORDS = ["great", "awful", "film", ".", "not", "n't", "a", "story", "too", "long", "unknownword", "!"]
 
@@ -35,6 +34,11 @@ def test_scores_are_probabilities_and_nothing_to_score_is_nan(lstm) -> None:
     assert np.isnan(scores).tolist() == [False, True, True, True, True, False]
     assert 0 < scores[0] < 1
     assert scores[0] != scores[5]
+
+
+def test_bytes_that_are_not_utf_8_are_an_input_error(lstm) -> None:
+    with pytest.raises(InputError, match="UTF-8"):
+        lstm.score(pa.array([b"\xff"], pa.binary()).view(pa.string()))
 
 
 def test_no_texts_have_no_scores(lstm) -> None:
@@ -116,70 +120,10 @@ def test_options_below_one_are_usage_errors(tiny_artifact, option) -> None:
         Scorer.load(tiny_artifact, **{option: 0})
 
 
-def test_equal_texts_are_scored_once(tiny_artifact, monkeypatch) -> None:
-    scorer = Scorer.load(tiny_artifact, device="cpu")
-    texts = ["a great film", None, "awful", "a great film", "", "awful", "a great film"]
-    expected = [scorer.score([text])[0] for text in texts]
-    run = scorer._session.run
-    sizes = []
-    monkeypatch.setattr(scorer._session, "run", lambda ids, lengths: sizes.append(len(ids)) or run(ids, lengths))
-    assert np.array_equal(scorer.score(texts), expected, equal_nan=True)
-    assert sum(sizes) == 2
-
-
-def test_texts_can_be_submitted_while_others_are_scored(lstm) -> None:
-    first, second = reviews(40), reviews(25, longest=20)
-    with lstm.pool() as pool:
-        scorings = [lstm.submit(lstm.encode(pa.array(texts)).result(), pool) for texts in (first, second)]
-        found = [scoring.result() for scoring in scorings]
-    assert np.array_equal(found[0], lstm.score(first))
-    assert np.array_equal(found[1], lstm.score(second))
-    assert all(scoring.wait(0) and scoring.tokens_done == scoring.tokens > 0 for scoring in scorings)
-
-
-def test_texts_can_be_encoded_in_other_processes(tiny_artifact) -> None:
-    scorer = Scorer.load(tiny_artifact, device="cpu")
-    texts = ["left out", *reviews(60), None, "", "a great film"]
-    array = pa.chunked_array([texts[:30], texts[30:]]).slice(1)
-    expected = scorer.score(array)
-    here = scorer.encode(array).result()
-    scorer.encode_in_processes(2)
-    assert scorer.ahead == 3
-    futures = [scorer.encode(array.slice(start, 20)) for start in range(0, len(array), 20)]
-    with scorer.pool() as pool:
-        found = [scorer.submit(future.result(timeout=60), pool).result() for future in futures]
-    assert np.array_equal(np.concatenate(found), expected, equal_nan=True)
-    with pytest.raises(InputError, match="UTF-8"):
-        scorer.score(pa.array([b"\xff"], pa.binary()).view(pa.string()))
-    scorer.encode_in_processes(0)
-    assert scorer.ahead == 0
-    assert np.array_equal(scorer.encode(array).result().encoded.ids, here.encoded.ids)
-
-
-def test_batches_are_padded_into_memory_that_is_used_again(tiny_artifact, monkeypatch) -> None:
-    """As on a GPU, whose driver gives memory to copy from; without one it is plain memory."""
-    scorer = Scorer.load(tiny_artifact, device="cpu", batch_tokens=200, threads=2)
-    expected = scorer.score(reviews(60))
-    for _ in range(2):
-        scorer._memory.put(page_locked(200))
-    monkeypatch.setattr(scorer, "device", "cuda")
-    assert np.array_equal(scorer.score(reviews(60)), expected)
-    assert scorer._memory.qsize() == 2
-
-
-def test_a_gpu_gets_batches_by_its_memory(tiny_artifact, monkeypatch) -> None:
+def test_a_scorer_says_what_it_runs(tiny_artifact) -> None:
     artifact = load_artifact(tiny_artifact)
-    for memory, tokens in ((0, 16_384), (8 << 30, 131_072), (141 << 30, 524_288)):
-        monkeypatch.setattr(scorer_module, "device_memory", lambda memory=memory: memory)
-        assert scorer_module.default_batch_tokens(artifact, device="cuda", precision="fp16") == tokens
-
-
-def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> None:
-    scorer = Scorer.load(tiny_artifact, device="cpu", batch_tokens=1, threads=2)
-
-    def fail(*_: object) -> None:
-        raise MemoryError("no memory")
-
-    monkeypatch.setattr(scorer._session, "run", fail)
-    with pytest.raises(MemoryError, match="no memory"):
-        scorer.score(reviews(10))
+    scorer = Scorer.load(artifact, device="cpu", precision="fp32", batch_tokens=100, threads=3)
+    assert (scorer.name, scorer.device, scorer.precision) == ("lstm", "cpu", "fp32")
+    assert (scorer.batch_tokens, scorer.threads, scorer.why_not_cuda) == (100, 3, "")
+    assert scorer.manifest_sha256 == artifact.manifest_sha256
+    assert len(scorer.vocabulary) == scorer.artifact.manifest.architecture["vocab_size"]

@@ -1,6 +1,6 @@
-"""The command line: `sentscore file`, `text`, `models`, `doctor` and `bench`, one module a command.
+"""The command line: `sentscore file`, `text`, `models`, `doctor` and `bench`, one module each.
 
-Importing it, and `--help`, load neither Arrow, NumPy nor ONNX Runtime: the commands do, once they run.
+Importing it and `--help` load neither Arrow nor NumPy nor ONNX Runtime; the commands do when they run.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def root(
 ) -> None:
     """Score the sentiment of texts in tables and files, on CUDA or the CPU.
 
-    Exit codes: 0 done, 1 unexpected, 2 usage, 3 input cannot be read, 4 model damaged, 5 device unavailable,
-    6 output cannot be written, 130 interrupted.
+    Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 input cannot be read, 4 model damaged,
+    5 device unavailable, 6 output cannot be written, 130 interrupted.
     """
 
 

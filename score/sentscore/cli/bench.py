@@ -1,24 +1,25 @@
-"""`sentscore bench`: how fast a model scores on this machine."""
+"""`sentscore bench`: measures how fast a model scores on this machine."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sentscore.cli.options import (
     DEFAULT_MODELS,
-    DeviceChoice,
+    BatchTokensOption,
+    ColumnOption,
     DeviceOption,
     JsonOption,
     ModelOption,
-    PrecisionChoice,
     PrecisionOption,
     ThreadsOption,
 )
+from sentscore.model.options import DEFAULT_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
     from sentscore.jobs.benchmark import Benchmark
@@ -28,34 +29,30 @@ def bench_cli(
     *,
     table: Annotated[
         Path | None,
-        typer.Argument(metavar="[INPUT]", help="A file of reviews.  [default: texts as long as film reviews]"),
+        typer.Argument(metavar="[INPUT]", help="A file of texts.  [default: made-up texts as long as film reviews]"),
     ] = None,
     model: ModelOption = None,
-    column: Annotated[str | None, typer.Option("--column", "-c", help="The column of texts.")] = None,
-    device: DeviceOption = DeviceChoice.AUTO,
-    precision: PrecisionOption = PrecisionChoice.AUTO,
-    batch_tokens: Annotated[
-        int | None, typer.Option("--batch-tokens", min=1, help="Tokens of a batch.  [default: by the device]")
-    ] = None,
+    column: ColumnOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    batch_tokens: BatchTokensOption = None,
     threads: ThreadsOption = None,
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Texts, where no INPUT is given.")] = 2_000,
-    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Jobs that are measured.")] = 5,
-    warm_up: Annotated[int, typer.Option("--warm-up", min=0, help="Jobs before them that are not.")] = 1,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="How many texts to make up without an INPUT.")] = 2_000,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="How many jobs to measure.")] = 5,
+    warm_up: Annotated[int, typer.Option("--warm-up", min=0, help="How many jobs to run before, unmeasured.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure whole jobs: reviews/s, where the time goes, and how near that is to the machine's limit.
+    """Measure how many texts a model scores in a second, and what the time is spent on.
 
     sentscore bench reviews.parquet --model lstm --model gru
     """
+    options = ModelOptions(device, precision, batch_tokens, threads)
     for name in model or DEFAULT_MODELS:
         found = bench(
             table,
             model=name,
             column=column,
-            device=device.value,
-            precision=precision.value,
-            batch_tokens=batch_tokens,
-            threads=threads,
+            options=options,
             rows=rows,
             repetitions=repetitions,
             warm_up=warm_up,
@@ -68,25 +65,23 @@ def bench(
     *,
     model: str = DEFAULT_MODELS[0],
     column: str | None = None,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto",
-    batch_tokens: int | None = None,
-    threads: int | None = None,
+    options: ModelOptions = DEFAULT_OPTIONS,
     rows: int = 2_000,
     repetitions: int = 5,
     warm_up: int = 1,
 ) -> Benchmark:
-    """Measures one model on a table, or on texts made for it.
+    """Measures one model on a table, or on made-up texts.
 
     Raises:
-        SentscoreError: One of its kinds.
+        SentscoreError: The model cannot be loaded, or the table cannot be read.
     """
     from sentscore.jobs.benchmark import benchmark, write_reviews
+    from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
 
-    scorer = Scorer.load(model, device=device, precision=precision, batch_tokens=batch_tokens, threads=threads)
+    scorer = Scorer(load_artifact(model), options)
     if scorer.device == "cuda":
-        scorer.encode_in_processes()
+        scorer.engine.encode_in_processes()
     with tempfile.TemporaryDirectory() as folder:
         if table is None:
             table, column = Path(folder) / "reviews.parquet", None

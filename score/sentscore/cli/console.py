@@ -1,4 +1,4 @@
-"""How a job is shown: a progress bar on a terminal, and the one line that sums it up."""
+"""Shows a job: a progress bar on a terminal, and one line that sums it up."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sentscore.jobs.pipeline import Progress
     from sentscore.jobs.run import Summary
+    from sentscore.progress import Progress
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
-    """Shows a bar on stderr while the block runs, where stderr is a terminal.
+    """Shows a bar on stderr while the body runs, where stderr is a terminal.
 
     Yields:
-        What to call as rows are done: the bar shows how many, how many a second, and the time left, by the
-        share of the rows or, where their number is not known, of the bytes. None where there is no bar.
+        The function to report progress to; None where there is no bar. The bar shows the rows, the rows a second and
+        the time left. It grows by rows, or by bytes where the number of rows is not known.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
@@ -42,27 +42,27 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
 
         def show(progress: Progress) -> None:
             nonlocal kept
-            if progress.kept > kept:  # the speed and the time left are those of what is scored now
+            if progress.kept > kept:  # rows of an earlier run count for neither the speed nor the time left
                 kept = progress.kept
                 bar.reset(task)
             by_rows = progress.total is not None
             elapsed = bar.tasks[task].elapsed or 0.0
             bar.update(
                 task,
-                description=progress.name,
-                completed=progress.rows if by_rows else progress.position,
+                description=progress.phase,
+                completed=progress.done if by_rows else progress.position,
                 total=progress.total if by_rows else progress.size,
-                rows=progress.rows,
-                rate=(progress.rows - kept) / elapsed if elapsed else 0.0,
+                rows=progress.done,
+                rate=(progress.done - kept) / elapsed if elapsed else 0.0,
             )
 
         yield show
 
 
 def summary_line(summary: Summary) -> str:
-    """Returns the line that sums a job up: rows, speed, the share of positive texts, the output."""
+    """Returns the line that sums a job up: rows, speed, the share of positive texts, and the output."""
     models = ", ".join(
-        f"{_share(model.positive, summary.scored)} positive ({model.name} in {model.precision} on {model.device})"
+        f"{_percent(model.positive, summary.scored)} positive ({model.name} in {model.precision} on {model.device})"
         for model in summary.models
     )
     kept = f" ({summary.kept:,} by the run before)" if summary.kept else ""
@@ -72,5 +72,5 @@ def summary_line(summary: Summary) -> str:
     )
 
 
-def _share(part: int, whole: int) -> str:
+def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "none"

@@ -1,4 +1,4 @@
-"""`sentscore doctor`: whether this installation can score, and if not, why."""
+"""`sentscore doctor`: says whether this installation can score, and if not, why."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Diagnosis:
     """What the doctor found.
 
     Attributes:
-        versions: of Python and each package; packages that are not installed are left out.
-        providers: each execution provider, and `works` or why it does not.
-        artifacts: each model's folder, and `works` or what is wrong with it.
-        problems: what has to be mended, in one line each.
-        exit_code: 0 if all is well, 4 if a model is damaged or there is none, 5 if no provider works or both
+        versions: The versions of Python and of the packages that are installed.
+        providers: For each execution provider, `works` or why it does not.
+        artifacts: For each model's folder, `works` or what is wrong with it.
+        problems: What has to be mended, one line each.
+        exit_code: 0 if all is well, 4 if a model is damaged or there is none, and 5 if no provider works or both
             onnxruntime packages are installed.
     """
 
@@ -41,10 +41,10 @@ class Diagnosis:
 
 
 def doctor_cli(as_json: JsonOption = False) -> None:
-    """Check this installation: versions, execution providers that really work, models.
+    """Check this installation: the versions, the execution providers and the models.
 
-    Exit code 0 if all is well, 4 if a model is damaged or missing, 5 if no provider works or both onnxruntime
-    packages are installed.
+    The exit code is 0 if all is well, 4 if a model is damaged or missing, and 5 if no execution provider works or
+    both onnxruntime packages are installed.
     """
     found = doctor()
     if as_json:
@@ -65,10 +65,10 @@ def doctor_cli(as_json: JsonOption = False) -> None:
 
 
 def doctor() -> Diagnosis:
-    """Examines this installation; what is wrong is in the result, not raised."""
+    """Examines this installation. Problems are returned, not raised."""
     from sentscore.model.artifact import find_artifacts, load_artifact
 
-    versions = {"python": platform.python_version(), **_versions()}
+    versions = {"python": platform.python_version(), **_find_versions()}
     artifacts: dict[str, str] = {}
     damaged = []
     intact = None
@@ -82,7 +82,7 @@ def doctor() -> Diagnosis:
     if not artifacts:
         damaged.append("no models come with this installation: install sentscore again")
 
-    providers = _providers(intact)
+    providers = _try_providers(intact)
     devices = []
     if all(name in versions for name in _RUNTIMES):
         devices.append(
@@ -94,7 +94,7 @@ def doctor() -> Diagnosis:
     return Diagnosis(versions, providers, artifacts, damaged + devices, code)
 
 
-def _versions() -> dict[str, str]:
+def _find_versions() -> dict[str, str]:
     from importlib import metadata
 
     found = {}
@@ -106,12 +106,12 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _providers(artifact: Artifact | None) -> dict[str, str]:
+def _try_providers(artifact: Artifact | None) -> dict[str, str]:
     if artifact is None:
-        return {"all": "not tried, for want of an intact model"}
-    from sentscore.model.session import working_providers
+        return {"all": "not tried, since there is no intact model"}
+    from sentscore.model.session import check_providers
 
     try:
-        return working_providers(artifact)
+        return check_providers(artifact)
     except Exception as error:  # two onnxruntime packages in one place can fail in any way
         return {"onnxruntime": f"cannot be used: {type(error).__name__}: {' '.join(str(error).split())}"}

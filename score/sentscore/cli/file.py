@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sentscore.cli.options import (
     DEFAULT_MODELS,
-    DeviceChoice,
+    BatchTokensOption,
+    ColumnOption,
     DeviceOption,
     ModelOption,
-    PrecisionChoice,
     PrecisionOption,
     ThreadsOption,
 )
 from sentscore.errors import UsageError
+from sentscore.model.options import DEFAULT_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
-    from sentscore.jobs import Job
-    from sentscore.jobs.pipeline import Progress
-    from sentscore.jobs.run import Summary
+    from sentscore.jobs import Job, Summary
 
 
 def file_cli(
@@ -32,51 +30,44 @@ def file_cli(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Parquet, CSV, TSV, JSONL or text files, also .gz or .zst; - is stdin.",
+            help="Parquet, CSV, TSV, JSONL or text files, also .gz or .zst. - stands for stdin.",
             show_default=False,
         ),
     ],
     model: ModelOption = None,
-    column: Annotated[
-        str | None, typer.Option("--column", "-c", help="The column of texts.  [default: found by itself]")
-    ] = None,
+    column: ColumnOption = None,
     output: Annotated[
         str | None,
         typer.Option(
             "--output",
             "-o",
-            help="A file, whose name tells the format, a folder, or - for stdout.  "
+            help="A file, whose name tells its format, a folder, or - for stdout.  "
             "[default: NAME.scored.EXT beside the input; stdout for stdin]",
         ),
     ] = None,
-    prefix: Annotated[str, typer.Option("--prefix", help="Put before the names of the new columns.")] = "",
-    device: DeviceOption = DeviceChoice.AUTO,
-    precision: PrecisionOption = PrecisionChoice.AUTO,
-    batch_tokens: Annotated[
-        int | None,
-        typer.Option("--batch-tokens", min=1, help="Tokens of a batch.  [default: by the device]"),
-    ] = None,
+    prefix: Annotated[str, typer.Option("--prefix", help="What the names of the new columns begin with.")] = "",
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    batch_tokens: BatchTokensOption = None,
     threads: ThreadsOption = None,
     whole: Annotated[
         bool,
-        typer.Option("--whole", help="Score each file as one text, into one table."),
+        typer.Option("--whole", help="Score each file as one text. All results go into one table."),
     ] = False,
     format: Annotated[
         str | None,
-        typer.Option("--format", help="The inputs' format, such as csv or jsonl.gz.  [default: by their names]"),
+        typer.Option("--format", help="The format of the inputs, such as csv or jsonl.gz.  [default: by their names]"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that exist.")] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out the inputs whose outputs exist.")
+        bool, typer.Option("--skip-existing", help="Leave out inputs whose outputs exist.")
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume/--no-resume", help="Carry on where a run that was stopped has left scores beside the output."
-        ),
+        typer.Option("--resume/--no-resume", help="Use the scores that a stopped run has left beside the output."),
     ] = True,
 ) -> None:
-    """Score files: the same rows come out, with the columns sentiment and score appended.
+    """Score files. The outputs have the same rows, with the columns sentiment and score appended.
 
     sentscore file reviews.parquet --model lstm
     """
@@ -85,20 +76,17 @@ def file_cli(
     file(
         inputs,
         models=model or DEFAULT_MODELS,
+        options=ModelOptions(device, precision, batch_tokens, threads),
         column=column,
         output=output,
         prefix=prefix,
-        device=device.value,
-        precision=precision.value,
-        batch_tokens=batch_tokens,
-        threads=threads,
         whole=whole,
         format=format,
         force=force,
         skip_existing=skip_existing,
         resume=resume,
         show_progress=True,
-        on_skip=lambda job: typer.echo(f"{job.input}: left out, for {job.target.name} exists", err=True),
+        on_skip=lambda job: typer.echo(f"{job.name}: left out, for {job.target.name} exists", err=True),
         on_summary=lambda summary: typer.echo(summary_line(summary), err=True),
     )
 
@@ -107,13 +95,10 @@ def file(
     inputs: Sequence[str],
     *,
     models: Sequence[str] = DEFAULT_MODELS,
+    options: ModelOptions = DEFAULT_OPTIONS,
     column: str | None = None,
     output: str | None = None,
     prefix: str = "",
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto",
-    batch_tokens: int | None = None,
-    threads: int | None = None,
     whole: bool = False,
     format: str | None = None,
     force: bool = False,
@@ -123,39 +108,35 @@ def file(
     on_skip: Callable[[Job], None] | None = None,
     on_summary: Callable[[Summary], None] | None = None,
 ) -> list[Summary]:
-    """Scores files; whatever can be wrong with the options or inputs is told before a model is loaded.
+    """Scores files. Errors in the options or the inputs are raised before a model is loaded.
 
     Args:
-        inputs: paths, or `-` for stdin.
-        models: names of shipped models, or paths of artifact folders.
-        column: the column of texts; None to find it by itself.
-        output: a file, an existing folder, or `-` for stdout; None for `NAME.scored.EXT` beside each input.
-        prefix: put before the names of the new columns.
-        device: what to run on.
-        precision: what to compute in.
-        batch_tokens: tokens of a batch; None for the device's default.
-        threads: batches at work at a time; None for the device's default.
-        whole: whether each file is one text, all of them together one table.
-        format: the inputs' format; None to go by their names.
-        force: whether outputs that exist may be replaced.
-        skip_existing: whether to leave out inputs whose outputs exist.
-        resume: whether to carry on with the scores that a run that was stopped has left, and to leave them if this one
-            is stopped.
-        show_progress: whether to show a progress bar, where stderr is a terminal.
-        on_skip: called for each input that `skip_existing` leaves out.
-        on_summary: called after each job.
+        inputs: Paths, or `-` for stdin.
+        models: The names of shipped models, or the paths of artifact folders.
+        options: How to run the models.
+        column: The column of texts; None to find it.
+        output: A file, an existing folder, or `-` for stdout; None for `NAME.scored.EXT` beside each input.
+        prefix: What to put before the names of the new columns.
+        whole: Whether each file is one text, and all of them together one table.
+        format: The format of the inputs; None to go by their names.
+        force: Whether outputs that exist may be replaced.
+        skip_existing: Whether to leave out inputs whose outputs exist.
+        resume: Whether to carry on with the scores that a stopped run has left, and to leave them if this one stops.
+        show_progress: Whether to show a progress bar, where stderr is a terminal.
+        on_skip: Is called for each job that `skip_existing` leaves out.
+        on_summary: Is called after each job.
 
     Returns:
-        What was done, one an output.
+        What was done, one summary for each output.
 
     Raises:
-        SentscoreError: One of its kinds; outputs that were finished before it remain.
+        SentscoreError: Something is wrong with the options, an input, a model, the device or an output. Outputs that
+            were finished before remain.
     """
     from sentscore.cli.console import progress_bar
     from sentscore.columns import result_names
     from sentscore.formats import parse_format
-    from sentscore.jobs import plan_jobs, plan_whole
-    from sentscore.jobs.run import check_inputs, check_readable, score_file, score_whole
+    from sentscore.jobs import check_inputs, plan_jobs, plan_whole, run_job
     from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
 
@@ -164,51 +145,26 @@ def file(
     if force and skip_existing:
         raise UsageError("--force replaces outputs that exist, --skip-existing leaves them: give one of the two")
     if whole:
-        target = plan_whole(inputs, output=output, force=force)
+        jobs = [plan_whole(inputs, output=output, force=force)]
     else:
         chosen = parse_format(format) if format is not None else None
         jobs = plan_jobs(inputs, output=output, format=chosen, force=force or skip_existing)
-        if skip_existing:
-            jobs = _without_existing(jobs, on_skip)
-            if not jobs:
-                return []
+    if skip_existing:
+        jobs = _without_existing(jobs, on_skip)
+        if not jobs:
+            return []
     artifacts = [load_artifact(model) for model in models]
-    added = result_names([artifact.name for artifact in artifacts], prefix)
-    manifests = {artifact.name: artifact.manifest_sha256 for artifact in artifacts}
-    if whole:
-        check_readable(inputs)
-    else:
-        check_inputs(jobs, added, column=column)
-    scorers = [
-        Scorer(artifact, device=device, precision=precision, batch_tokens=batch_tokens, threads=threads)
-        for artifact in artifacts
-    ]
+    check_inputs(jobs, result_names([artifact.name for artifact in artifacts], prefix), column=column)
+    scorers = [Scorer(artifact, options) for artifact in artifacts]
     for scorer in scorers:
         if scorer.device == "cuda":
-            scorer.encode_in_processes()
-        scorer.score(["."])  # loads the tokenizer, which no job's speed should be told by
-
-    if whole:
-        work = [partial(score_whole, inputs, target)]
-    else:
-        work = [partial(score_file, job, column=column) for job in jobs]
-    bound = [partial(score, scorers, prefix=prefix, manifests=manifests, resume=resume) for score in work]
-    return _summaries(bound, progress_bar if show_progress else nullcontext, on_summary, force=force)
-
-
-def _summaries(
-    work: Sequence[Callable[..., Summary]],
-    bar: Callable[[], AbstractContextManager[Callable[[Progress], None] | None]],
-    on_summary: Callable[[Summary], None] | None,
-    *,
-    force: bool,
-) -> list[Summary]:
-    """What each job did, one after the other; an interrupt says what to do with those that are done."""
+            scorer.engine.encode_in_processes()
+        scorer.score(["."])  # loads the tokenizer, whose time is not the first job's
     done: list[Summary] = []
     try:
-        for score in work:
-            with bar() as show:
-                done.append(score(on_progress=show))
+        for job in jobs:
+            with progress_bar() if show_progress else nullcontext() as show:
+                done.append(run_job(job, scorers, column=column, prefix=prefix, resume=resume, on_progress=show))
             if on_summary is not None:
                 on_summary(done[-1])
     except KeyboardInterrupt as error:
@@ -220,7 +176,7 @@ def _summaries(
 
 
 def _without_existing(jobs: Sequence[Job], on_skip: Callable[[Job], None] | None) -> list[Job]:
-    """The jobs whose outputs do not exist yet; `on_skip` gets the others."""
+    """Returns the jobs whose outputs do not exist yet; `on_skip` gets the others."""
     for job in jobs:
         if job.target.exists and on_skip is not None:
             on_skip(job)

@@ -1,4 +1,4 @@
-"""How a command ends: every error is one line on stderr and the exit code that stands for it."""
+"""Ends a command: every error becomes one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sentscore.errors import INTERRUPTED, OutputError, SentscoreError, UsageErro
 
 
 class GuardedCommand(TyperCommand):
-    """A command whose errors and interrupts end as the exit codes say; options are Typer's own affair."""
+    """A command whose errors and interrupts become a line and an exit code; Typer handles wrong options itself."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer's own click, or click, by Typer's version
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the type depends on Typer's version
         """Runs the command."""
         root = ctx.find_root()
         with guarded(program=root.info_name or "sentscore", debug=bool(root.params.get("debug"))):
@@ -32,7 +32,7 @@ def require(*packages: str, extra: str) -> None:
     """Checks that packages of an extra are installed, without importing them.
 
     Raises:
-        UsageError: One is not.
+        UsageError: A package is not installed.
     """
     from importlib.util import find_spec
 
@@ -46,11 +46,11 @@ def guarded(*, program: str, debug: bool) -> Iterator[None]:
     """Turns whatever is raised inside into one line on stderr and an exit code.
 
     Args:
-        program: what the line begins with.
-        debug: whether to show the traceback too.
+        program: The program's name, with which the line begins.
+        debug: Whether to show the traceback too.
 
     Raises:
-        typer.Exit: Something was raised.
+        typer.Exit: Something was raised inside.
     """
     with _terminable():
         try:
@@ -58,23 +58,22 @@ def guarded(*, program: str, debug: bool) -> Iterator[None]:
         except (typer.Exit, typer.Abort):
             raise
         except BrokenPipeError as error:
-            # Whoever read stdout has had enough (`| head`), which needs no words.
+            # The reader of stdout has closed it, like `| head`, which is no error to report.
             _silence_stdout()
             raise typer.Exit(OutputError.exit_code) from error
         except SentscoreError as error:
-            _report(program, _noted(str(error), error), debug=debug)
+            _report(program, _append_notes(str(error), error), debug=debug)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            _report(program, _noted("interrupted", error), debug=debug)
+            _report(program, _append_notes("interrupted", error), debug=debug)
             raise typer.Exit(INTERRUPTED) from error
         except Exception as error:
             hint = "" if debug else f"; {program} --debug … shows where"
-            _report(program, _noted(f"unexpected {type(error).__name__}: {error}{hint}", error), debug=debug)
+            _report(program, _append_notes(f"unexpected {type(error).__name__}: {error}{hint}", error), debug=debug)
             raise typer.Exit(SentscoreError.exit_code) from error
 
 
-def _noted(message: str, error: BaseException) -> str:
-    """The message with the error's notes behind it."""
+def _append_notes(message: str, error: BaseException) -> str:
     return "; ".join([message, *getattr(error, "__notes__", [])])
 
 
@@ -86,7 +85,7 @@ def _report(program: str, message: str, *, debug: bool) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP interrupt like Ctrl-C, so that outputs are cleaned up; not under nohup."""
+    """Makes SIGTERM and SIGHUP, unless they are ignored, interrupt like Ctrl-C, so that outputs are cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
@@ -107,7 +106,7 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
 
 
 def _silence_stdout() -> None:
-    # What is still buffered would be written at exit, and fail once more.
+    # The rest of the buffer would be written at exit, and fail again.
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

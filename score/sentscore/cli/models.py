@@ -1,4 +1,4 @@
-"""`sentscore models`: the models that come with this installation."""
+"""`sentscore models`: lists the models that come with this installation."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import typer
 
 from sentscore.cli.options import JsonOption
 
-_ANY_WIDTH: Final = 10_000
+_WIDEST: Final = 10_000
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model in short.
+    """What the list says about a model.
 
     Attributes:
-        name: its name, as `--model` takes it.
-        architecture: cell, layers, units, pooling, in words.
-        accuracy: share of the test reviews that it gets right; None where the manifest does not say.
-        size: bytes of its files.
-        path: its folder.
+        name: The name, as `--model` takes it.
+        architecture: The cell, the layers, the units and the pooling, in words.
+        accuracy: The share of the test reviews that the model gets right; None where the manifest does not say.
+        size: The size of its files in bytes.
+        path: Its folder.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ModelInfo:
 
 
 def models_cli(as_json: JsonOption = False) -> None:
-    """List the models: name, architecture, test accuracy, size, where."""
+    """List the models with their architecture, test accuracy, size and folder."""
     infos = models()
     if as_json:
         for info in infos:
@@ -55,8 +55,8 @@ def models_cli(as_json: JsonOption = False) -> None:
         accuracy = "-" if info.accuracy is None else f"{100 * info.accuracy:.2f} %"
         table.add_row(info.name, info.architecture, accuracy, f"{info.size / 1e6:.1f} MB", info.path)
     console = Console()
-    widest = Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum
-    console.width = max(console.width, widest)  # in a narrow terminal, too, a path is to be copied whole
+    widest = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+    console.width = max(console.width, widest)  # a path can be copied whole, even from a narrow terminal
     with console.capture() as capture:
         console.print(table, markup=False)
     typer.echo(capture.get(), nl=False)
@@ -66,7 +66,7 @@ def models() -> list[ModelInfo]:
     """Returns the shipped models, verified, in order of their names.
 
     Raises:
-        ArtifactError: One is damaged.
+        ArtifactError: A model is damaged.
     """
     from sentscore.model.artifact import find_artifacts, load_artifact
 
@@ -78,7 +78,7 @@ def models() -> list[ModelInfo]:
         infos.append(
             ModelInfo(
                 name=artifact.name,
-                architecture=_in_words(artifact.manifest.architecture),
+                architecture=_describe(artifact.manifest.architecture),
                 accuracy=accuracy,
                 size=artifact.size,
                 path=str(artifact.path),
@@ -87,7 +87,7 @@ def models() -> list[ModelInfo]:
     return infos
 
 
-def _in_words(architecture: Mapping[str, Any]) -> str:
+def _describe(architecture: Mapping[str, Any]) -> str:
     try:
         pooling = " and ".join(architecture["pooling"])
         cell = str(architecture["name"]).upper()

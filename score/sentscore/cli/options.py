@@ -1,22 +1,22 @@
-"""Options that several commands have, and how their values are completed in a shell."""
+"""The options that several commands share, and how a shell completes their values."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sentscore._version import __version__
+from sentscore.model.options import Device, PrecisionChoice
 
 
 def new_app(name: str, *, no_args_is_help: bool = True) -> typer.Typer:
-    """Makes the command line of a program: plain help, errors left to `guard`."""
+    """Returns the command line of a program, with plain help; `guard` handles the errors of its commands."""
     return typer.Typer(
         name=name,
         no_args_is_help=no_args_is_help,
-        # Plain help: importing what draws boxes would take longer than all else.
+        # The library that draws boxes around the help would take longer to import than everything else.
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,29 +36,12 @@ VersionOption = Annotated[
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-class DeviceChoice(StrEnum):
-    """The values of `--device`."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class PrecisionChoice(StrEnum):
-    """The values of `--precision`."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    INT8 = "int8"
-    FP16 = "fp16"
-
-
 DEFAULT_MODELS = ("lstm",)
-"""The models that score where none is named."""
+"""The models that score when no other is named."""
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Returns the shipped models and the artifact folders that a value of `--model` can go on to."""
+    """Returns the shipped models and the artifact folders whose names begin with what was typed."""
     from sentscore.model.artifact import LAYOUT, find_artifacts
 
     shipped = [path.name for path in find_artifacts() if path.name.startswith(incomplete)]
@@ -74,26 +57,38 @@ ModelOption = Annotated[
         "--model",
         "-m",
         metavar="lstm|gru|PATH",
-        help="A shipped model, or the folder of an exported one; give it again for several.  [default: lstm]",
+        help="A shipped model, or the folder of an exported one. May be repeated.  [default: lstm]",
         autocompletion=complete_model,
     ),
 ]
 
+ColumnOption = Annotated[
+    str | None, typer.Option("--column", "-c", help="The column of texts.  [default: found by itself]")
+]
+
 DeviceOption = Annotated[
-    DeviceChoice,
-    typer.Option("--device", help="Where to run; auto takes CUDA where it works."),
+    Device,
+    typer.Option("--device", help="What to run on. auto takes CUDA where it works, and the CPU otherwise."),
 ]
 
 PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option(
-        "--precision", help="Of the products; auto takes int8 on a CPU where it is as accurate. fp16 is for CUDA."
+        "--precision",
+        help="What to compute in. auto takes int8 on a CPU if it is as accurate. fp16 is for CUDA.",
     ),
 ]
 
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="Batches at work at a time.  [default: one a processor, two on CUDA]"),
+    typer.Option(
+        "--threads", min=1, help="How many batches to score at a time.  [default: one a processor, two on CUDA]"
+    ),
+]
+
+BatchTokensOption = Annotated[
+    int | None,
+    typer.Option("--batch-tokens", min=1, help="How many tokens a batch may have.  [default: by the device]"),
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]

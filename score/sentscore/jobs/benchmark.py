@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 
 from sentscore.errors import UsageError
 from sentscore.jobs.plan import plan_jobs
-from sentscore.jobs.run import Summary, score_file
+from sentscore.jobs.run import Summary, run_job
 from sentscore.scorer import Scorer
 from sentscore.text.vocabulary import Vocabulary
 
-# Film reviews of IMDB have a mean of 270 tokens, and their logarithms lie near to a normal distribution.
+# IMDB reviews have 270 tokens on average, and the logarithms of their lengths are nearly normally distributed.
 _MEDIAN_TOKENS: Final = 205.0
 _SIGMA_TOKENS: Final = 0.72
 _MOST_TOKENS: Final = 2_800
@@ -32,12 +32,12 @@ _RESAMPLES: Final = 2_000
 
 @dataclass(frozen=True)
 class Measure:
-    """The median of some runs.
+    """The median of some runs, with the interval that holds the true median with 95 % confidence, by bootstrap.
 
     Attributes:
-        median: of them.
-        low: lower end of the interval that holds the true median with 95 % confidence, by bootstrap.
-        high: its upper end.
+        median: The median.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
     """
 
     median: float
@@ -50,20 +50,20 @@ class Benchmark:
     """What was measured.
 
     Attributes:
-        model: its name.
-        device: `cpu` or `cuda`.
-        precision: `fp32`, `int8` or `fp16`.
-        threads: batches at work at a time.
-        batch_tokens: tokens of a batch, padding included.
-        rows: of the table.
-        repetitions: whole jobs that were measured, after the warm-up.
-        reviews_per_s: scored texts a second of whole jobs, model loading aside.
-        tokens_per_s: the same in tokens.
-        stages: share of the job's time that the main thread spends on each stage, and that its threads spend in the
-            model: 1 is all threads all the time.
-        gflop_per_s: arithmetic of the recurrent layers, two operations a multiply-add.
-        machine_gflop_per_s: float32 matrix products of 2,048 x 2,048 in NumPy, on all CPUs; None on CUDA.
-        peak_mebibytes: resident memory of this process at its peak; None where the system does not say.
+        model: The model's name.
+        device: What it ran on, `cpu` or `cuda`.
+        precision: What it computed in: `fp32`, `int8` or `fp16`.
+        threads: The number of batches that were scored at a time.
+        batch_tokens: The tokens of a batch, padding included.
+        rows: The rows of the table.
+        repetitions: The number of jobs that were measured, after the warm-up.
+        reviews_per_s: The texts that a whole job scores in a second, without loading the model.
+        tokens_per_s: The same in tokens.
+        stages: The shares of a job's time that the main thread spends on each stage. Under `score`, the share that
+            the threads spend in the model: 1 is all threads all the time.
+        gflop_per_s: The arithmetic of the recurrent layers, counted as two operations a multiply-add.
+        machine_gflop_per_s: The rate of float32 matrix products of 2,048 x 2,048 in NumPy on all CPUs; None on CUDA.
+        peak_mebibytes: The most memory that this process has had resident; None where the system does not say.
     """
 
     model: str
@@ -81,7 +81,7 @@ class Benchmark:
     peak_mebibytes: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Returns the fields as JSON takes them."""
         return asdict(self)
 
 
@@ -97,16 +97,16 @@ def benchmark(
     """Scores a table several times into a temporary Parquet file.
 
     Args:
-        scorer: the model.
-        table: any input that `sentscore file` takes, but for stdin.
-        column: the column of texts; None to find it by itself.
-        repetitions: jobs that are measured.
-        warm_up: jobs before them that are not.
-        on_run: called with (jobs done, jobs in all).
+        scorer: The model.
+        table: Any input that `sentscore file` takes, but for stdin.
+        column: The column of texts; None to find it.
+        repetitions: The number of jobs that are measured.
+        warm_up: The number of jobs before them that are not.
+        on_run: Is called with (jobs done, jobs in all).
 
     Raises:
-        InputError: the table cannot be read.
-        UsageError: fewer than one repetition.
+        InputError: The table cannot be read.
+        UsageError: There is no repetition.
     """
     if repetitions < 1 or warm_up < 0:
         raise UsageError(f"repetitions {repetitions} and warm-up {warm_up}: at least 1 and 0 are needed")
@@ -114,7 +114,7 @@ def benchmark(
     with tempfile.TemporaryDirectory() as folder:
         [job] = plan_jobs([str(table)], output=str(Path(folder) / "scored.parquet"), format=None, force=True)
         for done in range(warm_up + repetitions):
-            summaries.append(score_file(job, [scorer], column=column))
+            summaries.append(run_job(job, [scorer], column=column))
             if on_run is not None:
                 on_run(done + 1, warm_up + repetitions)
     measured = summaries[warm_up:]
@@ -131,7 +131,7 @@ def benchmark(
         repetitions=repetitions,
         reviews_per_s=measure(np.array([summary.rate for summary in measured])),
         tokens_per_s=measure(tokens / seconds),
-        stages=_shares(measured, scorer.threads),
+        stages=_stage_shares(measured, scorer.threads),
         gflop_per_s=float(np.median(tokens / seconds)) * operations / 1e9,
         machine_gflop_per_s=matrix_gflop_per_s() if scorer.device == "cpu" else None,
         peak_mebibytes=peak_mebibytes(),
@@ -150,7 +150,10 @@ def write_reviews(path: Path, vocabulary: Vocabulary, rows: int, *, seed: int = 
 
 
 def multiply_adds_per_token(architecture: Mapping[str, Any]) -> float:
-    """Of the recurrent layers' matrix products: gates x units x (inputs + units), both directions, every layer."""
+    """Returns the multiply-adds of the recurrent layers for a token.
+
+    They are gates x units x (inputs + units) in both directions of every layer.
+    """
     gates = 4 if architecture["name"] == "lstm" else 3
     hidden, inputs, total = architecture["hidden_size"], architecture["embedding_dim"], 0
     for _ in range(architecture["num_layers"]):
@@ -160,7 +163,7 @@ def multiply_adds_per_token(architecture: Mapping[str, Any]) -> float:
 
 
 def matrix_gflop_per_s(runs: int = 5) -> float:
-    """Median rate of float32 matrix products on all CPUs, by NumPy's own library."""
+    """Returns the median rate of float32 matrix products on all CPUs, by NumPy's own library."""
     random = np.random.default_rng(0)
     first, second = (random.random((_MATRIX, _MATRIX), np.float32) for _ in range(2))
     first @ second
@@ -173,7 +176,7 @@ def matrix_gflop_per_s(runs: int = 5) -> float:
 
 
 def measure(values: npt.NDArray[np.float64]) -> Measure:
-    """Median and 95 % interval of some runs."""
+    """Returns the median of some runs and its 95 % interval."""
     random = np.random.default_rng(1234)
     medians = np.median(random.choice(values, (_RESAMPLES, len(values))), axis=1)
     low, high = np.quantile(medians, [0.025, 0.975])
@@ -181,7 +184,7 @@ def measure(values: npt.NDArray[np.float64]) -> Measure:
 
 
 def peak_mebibytes() -> float | None:
-    """The most memory that this process has had resident so far."""
+    """Returns the most memory that this process has had resident so far; None where the system does not say."""
     if sys.platform == "win32":
         return None
     import resource
@@ -190,7 +193,7 @@ def peak_mebibytes() -> float | None:
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def _shares(summaries: Sequence[Summary], threads: int) -> dict[str, float]:
+def _stage_shares(summaries: Sequence[Summary], threads: int) -> dict[str, float]:
     total = sum(summary.seconds for summary in summaries)
     shares = {
         stage: sum(getattr(summary.stages, stage) for summary in summaries) / total

@@ -1,4 +1,4 @@
-"""Where each input's scores go, decided and checked before anything is read or loaded."""
+"""Plans jobs: decides and checks where each input's scores go, before anything is read or loaded."""
 
 from __future__ import annotations
 
@@ -15,11 +15,24 @@ from sentscore.sources.streams import open_stream
 
 @dataclass(frozen=True)
 class Job:
-    """One input, its format (None to tell it from its first bytes), and where its scores go."""
+    """What to score, and where the scores go.
 
-    input: str
+    Attributes:
+        inputs: One path, or `-` for stdin; several where each file is one text.
+        format: The format of the input; None to tell it from the first bytes.
+        target: Where the scores go.
+        whole: Whether each input is one text, and a row of one table.
+    """
+
+    inputs: tuple[str, ...]
     format: Format | None
     target: Target
+    whole: bool = False
+
+    @property
+    def name(self) -> str:
+        """What messages call the inputs."""
+        return self.inputs[0] if len(self.inputs) == 1 else f"{len(self.inputs)} files"
 
 
 def plan_jobs(
@@ -29,18 +42,18 @@ def plan_jobs(
     format: Format | None,
     force: bool,
 ) -> list[Job]:
-    """Decides where the scores of each input go.
+    """Plans a job for each input that is a table.
 
     Args:
-        inputs: paths, or `-` for stdin.
-        output: the value of `--output`: a file, an existing folder, or `-` for stdout; None for
-            `NAME.scored.EXT` beside each input, and stdout for stdin.
-        format: the value of `--format`, the format of every input; None to go by the names.
-        force: whether a file that exists may be replaced.
+        inputs: Paths, or `-` for stdin.
+        output: The value of `--output`: a file, an existing folder, or `-` for stdout. None stands for
+            `NAME.scored.EXT` beside each input, and for stdout where the input is stdin.
+        format: The format of every input; None to go by the names.
+        force: Whether a file that exists may be replaced.
 
     Raises:
-        UsageError: The options do not fit together, or a name stands for no format.
-        InputError: A name stands for no format, and there is no file of that name.
+        UsageError: The options do not fit together, or a name does not tell a format.
+        InputError: A name does not tell a format, and there is no such file.
         OutputError: An output exists already, or its folder does not.
     """
     if len(set(inputs)) < len(inputs):
@@ -49,38 +62,38 @@ def plan_jobs(
     folder = Path(output) if output not in {None, STDOUT} and Path(str(output)).is_dir() else None
     if len(inputs) > 1 and output is not None and folder is None:
         raise UsageError(f"--output {output}: {len(inputs)} inputs need a folder that exists, or no --output")
-    jobs = [_plan(name, output, folder, format) for name in inputs]
+    jobs = [_plan_job(name, output, folder, format) for name in inputs]
     _check_distinct(jobs)
     for job in jobs:
-        check_target(job.target, inputs, force=force, or_else="--skip-existing to leave it out, ")
+        _check_target(job.target, inputs, force=force, or_else="--skip-existing to leave it out, ")
     return jobs
 
 
-def plan_whole(inputs: Sequence[str], *, output: str | None, force: bool) -> Target:
-    """Decides where the one table of `--whole` goes: stdout as CSV, or the file named by `output`.
+def plan_whole(inputs: Sequence[str], *, output: str | None, force: bool) -> Job:
+    """Plans the job of `--whole`: each input is one text, and all become one table, on stdout as CSV or in `output`.
 
     Raises:
-        UsageError: The name stands for no format.
+        UsageError: The name of the output does not tell a format.
         OutputError: The output exists already, or its folder does not.
     """
     csv = Format(Kind.CSV)
     target = Target(None, csv) if output in {None, STDOUT} else _named_target(Path(str(output)), csv)
-    check_target(target, inputs, force=force)
-    return target
+    _check_target(target, inputs, force=force)
+    return Job(tuple(inputs), None, target, whole=True)
 
 
-def check_target(target: Target, inputs: Sequence[str], *, force: bool, or_else: str = "") -> None:
-    """Checks that an output can be made where it is to go; `or_else` is what else than `--force` to give if it exists.
+def _check_target(target: Target, inputs: Sequence[str], *, force: bool, or_else: str = "") -> None:
+    """Checks that an output can be made; `or_else` is a remedy beside `--force` for one that exists.
 
     Raises:
-        UsageError: It is one of the inputs.
-        OutputError: It exists already and `force` is not given, it is a folder, or it has no folder to go to.
+        UsageError: The output is one of the inputs.
+        OutputError: The output exists already and `force` is not given, it is a folder, or its folder is missing.
     """
     path = target.path
     if path is None or target.device:
         return
     for name in inputs:
-        if name != STDOUT and _same(path, Path(name)):
+        if name != STDOUT and _is_same_file(path, Path(name)):
             raise UsageError(f"{path}: is the input itself: give another --output")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder: name a file in it with --output")
@@ -90,26 +103,26 @@ def check_target(target: Target, inputs: Sequence[str], *, force: bool, or_else:
         raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
 
 
-def _plan(name: str, output: str | None, folder: Path | None, format: Format | None) -> Job:
+def _plan_job(name: str, output: str | None, folder: Path | None, format: Format | None) -> Job:
     stdin = name == STDOUT
-    # Without --format, stdin is told by its first bytes.
+    # Without --format, the first bytes tell the format of stdin.
     source = format or (None if stdin else parse_file_name(name))
     if source is None and not stdin:
         if Path(name).is_dir() or not Path(name).exists():
-            with open_stream(name):  # an error that says more than one about its name
+            with open_stream(name):  # its error says more than one about the name
                 pass
         raise UsageError(f"{name}: its name does not tell a format ({KNOWN_FORMATS}): give --format")
     plain = Format(source.kind) if source else None
     if folder is not None:
         if stdin:
             raise UsageError(f"--output {folder}: scores of stdin have no name there: name a file")
-        return Job(name, source, _default_target(folder / scored_name(Path(name).name), source))
+        return Job((name,), source, _default_target(folder / scored_name(Path(name).name), source))
     if output is None and not stdin:
         path = Path(name)
-        return Job(name, source, _default_target(path.with_name(scored_name(path.name)), source))
+        return Job((name,), source, _default_target(path.with_name(scored_name(path.name)), source))
     if output is None or output == STDOUT:
-        return Job(name, source, Target(None, plain))
-    return Job(name, source, _named_target(Path(output), plain))
+        return Job((name,), source, Target(None, plain))
+    return Job((name,), source, _named_target(Path(output), plain))
 
 
 def _default_target(path: Path, source: Format | None) -> Target:
@@ -132,11 +145,11 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
         if path is None or job.target.device:
             continue
         if path in seen:
-            raise UsageError(f"{path}: {seen[path]} and {job.input} would both go there: score them apart")
-        seen[path] = job.input
+            raise UsageError(f"{path}: {seen[path]} and {job.name} would both go there: score them apart")
+        seen[path] = job.name
 
 
-def _same(first: Path, second: Path) -> bool:
+def _is_same_file(first: Path, second: Path) -> bool:
     if first.resolve() == second.resolve():
         return True
     return first.exists() and second.exists() and first.samefile(second)

@@ -1,1 +1,1 @@
-"""Models: verified artifacts, sessions, batches."""
+"""Models: verified artifacts, and the engine that runs one with ONNX Runtime."""

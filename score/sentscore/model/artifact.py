@@ -1,4 +1,4 @@
-"""Finds, verifies and writes model artifacts: one folder with a graph, a vocabulary and a manifest.
+"""Finds and verifies model artifacts: one folder with a graph, a vocabulary and a manifest.
 
 lstm/model.onnx  lstm/model.int8.onnx  lstm/model.fp16.onnx  lstm/vocab.json  lstm/manifest.json  lstm/README.md
 """
@@ -14,11 +14,11 @@ from typing import Any, Final, Literal, get_args
 from sentscore.errors import ArtifactError
 
 FORMAT_VERSION: Final = 1
-"""Of manifest.json, and of the graph's inputs and outputs."""
-
+"""The version of manifest.json, and of the graph's inputs and outputs."""
 
 Precision = Literal["fp32", "int8", "fp16"]
-"""Of a graph's weights and products. The graph in fp16 has no weights of its own: it rounds those of `model.onnx`."""
+"""The precision of a graph's weights and products. The fp16 graph has no weights of its own: it rounds those of
+`model.onnx`."""
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
@@ -35,7 +35,7 @@ class Layout:
     card: str = "README.md"
 
     def graph(self, precision: Precision) -> str:
-        """The file of the graph in a precision."""
+        """Returns the file name of the graph in a precision."""
         return {"fp32": self.model, "int8": self.model_int8, "fp16": self.model_fp16}[precision]
 
 
@@ -44,14 +44,14 @@ LAYOUT: Final = Layout()
 
 @dataclass(frozen=True)
 class FileEntry:
-    """What the manifest says of a file: its sha256 in hexadecimal and its size in bytes."""
+    """What the manifest says about a file: its sha256 in hexadecimal and its size in bytes."""
 
     sha256: str
     size: int
 
     @classmethod
-    def of(cls, content: bytes) -> FileEntry:
-        """The entry of a file with this content."""
+    def from_content(cls, content: bytes) -> FileEntry:
+        """Returns the entry of a file with this content."""
         return cls(hashlib.sha256(content).hexdigest(), len(content))
 
 
@@ -60,18 +60,18 @@ class Manifest:
     """The content of manifest.json.
 
     Attributes:
-        name: of the model, for example `lstm`.
-        files: entry of every other file that scoring reads.
-        architecture: cell, sizes, pooling.
-        data: what it was trained on: sizes, split, seed.
-        recipe: every number of the training.
-        metrics: accuracy and loss by split: `metrics["test"]["accuracy"]` is a share.
-        calibration: the temperature in the graph and what it was fitted on.
-        parity: how far ONNX Runtime was from torch when it was exported.
-        versions: of the libraries that made it.
-        commit: of the code that made it, or an empty text.
-        precisions: of each further graph, how its scores on the validation reviews compare with float32's.
-        format_version: of this file.
+        name: The model's name, for example `lstm`.
+        files: The entry of every other file that scoring reads, by its name.
+        architecture: The cell, the sizes and the pooling.
+        data: What the model was trained on: sizes, split, seed.
+        recipe: Every number of the training.
+        metrics: Accuracy and loss by split; `metrics["test"]["accuracy"]` is a share.
+        calibration: The temperature in the graph and what it was fitted on.
+        parity: How far ONNX Runtime was from torch at the export.
+        versions: The versions of the libraries that made the artifact.
+        commit: The commit of the code that made it, or an empty text.
+        precisions: How the scores of each further graph on the validation reviews compare with those in fp32.
+        format_version: The version of this format.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
-        """The content of manifest.json."""
+        """Returns the content of manifest.json."""
         content = asdict(self)
         ordered = {"format_version": content.pop("format_version"), **content}
         return json.dumps(ordered, indent=2, ensure_ascii=False) + "\n"
@@ -98,7 +98,7 @@ class Manifest:
         """Reads what `to_json` wrote.
 
         Raises:
-            ArtifactError: not JSON, an unknown format version, or a field is missing.
+            ArtifactError: It is not JSON, its format version is unknown, or a field is missing.
         """
         try:
             values: dict[str, Any] = json.loads(content)
@@ -123,13 +123,14 @@ class Artifact:
     """A verified artifact.
 
     Attributes:
-        name: of the model.
-        path: its folder.
-        manifest: its content.
-        manifest_sha256: in hexadecimal; it stands for the whole artifact, since it holds every file's own.
-        size: bytes of the files that scoring reads.
-        graphs: the verified bytes of the graph in each precision that there is.
-        vocabulary: the verified text of vocab.json.
+        name: The model's name.
+        path: The artifact's folder.
+        manifest: The content of manifest.json.
+        manifest_sha256: The sha256 of manifest.json in hexadecimal. It stands for the whole artifact, since the
+            manifest holds the sha256 of every other file.
+        size: The size of the files that scoring reads, in bytes.
+        graphs: The verified bytes of the graph in each precision that the model has.
+        vocabulary: The verified text of vocab.json.
     """
 
     name: str
@@ -140,24 +141,29 @@ class Artifact:
     graphs: dict[Precision, bytes]
     vocabulary: str
 
+    @property
+    def vocabulary_sha256(self) -> str:
+        """The sha256 of vocab.json in hexadecimal: models in which it is equal have the same token ids."""
+        return self.manifest.files[LAYOUT.vocabulary].sha256
+
 
 def artifacts_folder() -> Path:
-    """Where the shipped artifacts stand: inside an installed package, or in the checkout of an editable one."""
+    """Returns the folder of the shipped artifacts: in the installed package, or in the checkout of an editable one."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "artifacts"
     return installed if installed.is_dir() else package.parent.parent / "artifacts"
 
 
 def find_artifacts() -> list[Path]:
-    """The folders of the shipped artifacts, in order of their names."""
+    """Returns the folders of the shipped artifacts, in order of their names."""
     return sorted(manifest.parent for manifest in artifacts_folder().glob(f"*/{LAYOUT.manifest}"))
 
 
-def locate(name_or_path: str | Path) -> Path:
-    """The folder of a shipped model's name, or of a path.
+def locate_artifact(name_or_path: str | Path) -> Path:
+    """Returns the folder of a model, given by the name of a shipped one or by its path.
 
     Raises:
-        ArtifactError: there is none.
+        ArtifactError: There is no such model.
     """
     shipped = {path.name: path for path in find_artifacts()}
     if str(name_or_path) in shipped:
@@ -172,14 +178,12 @@ def locate(name_or_path: str | Path) -> Path:
 
 
 def load_artifact(name_or_path: str | Path) -> Artifact:
-    """Reads an artifact and verifies the sha256 of every file of it.
-
-    What is returned is what was verified: the bytes are read once.
+    """Reads an artifact and verifies the sha256 of its files. They are read once, so what is returned was verified.
 
     Raises:
-        ArtifactError: missing, changed since it was exported, or of a format version not known here.
+        ArtifactError: The model is missing, was changed since its export, or has an unknown format version.
     """
-    folder = locate(name_or_path)
+    folder = locate_artifact(name_or_path)
     content = _read(folder / LAYOUT.manifest)
     manifest = Manifest.from_json(content, file=folder / LAYOUT.manifest)
     for required in (LAYOUT.model, LAYOUT.vocabulary):
@@ -190,7 +194,7 @@ def load_artifact(name_or_path: str | Path) -> Artifact:
         if Path(name).name != name:
             raise ArtifactError(f"{folder / LAYOUT.manifest}: {name!r} is not a plain file name: export again")
         files[name] = _read(folder / name)
-        found = FileEntry.of(files[name])
+        found = FileEntry.from_content(files[name])
         if found != expected:
             raise ArtifactError(
                 f"{folder / name}: sha256 {found.sha256[:12]}… of {found.size:,} bytes, the manifest says "

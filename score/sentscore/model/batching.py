@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,13 @@ Rows = npt.NDArray[np.int64]
 
 
 def batches_by_length(lengths: npt.NDArray[np.int64], *, batch_tokens: int) -> Iterator[Rows]:
-    """The rows of each batch, int64 [B], longest texts first; texts without tokens are in none.
+    """Yields the rows of each batch, int64 [B], longest texts first; texts without tokens are in none.
 
     Longest first keeps memory at its peak from the start, so that a job that begins will also end.
 
     Args:
-        lengths: tokens of each text [n].
-        batch_tokens: of a batch, padding included; a longer text makes a batch of its own.
+        lengths: The tokens of each text [n].
+        batch_tokens: The most tokens of a batch, padding included; a longer text makes a batch of its own.
     """
     order = np.argsort(-lengths, kind="stable")
     order = order[: np.count_nonzero(lengths)]
@@ -30,28 +30,19 @@ def batches_by_length(lengths: npt.NDArray[np.int64], *, batch_tokens: int) -> I
         start = stop
 
 
-def pad(
-    texts: Sequence[npt.NDArray[np.int32]], pad_id: int, memory: npt.NDArray[np.int32] | None = None
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Token ids int32 [B, T] and lengths int32 [B]; a text without tokens becomes one `pad_id`.
+def pad_batch(encoded: EncodedTexts, rows: Rows, pad_id: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Returns the token ids int32 [B, T] and lengths int32 [B] of a batch.
+
+    A text without tokens becomes one `pad_id`.
 
     Args:
-        texts: token ids of each.
-        pad_id: what stands behind a text.
-        memory: where the ids are put if they fit, int32 [any].
+        encoded: The token ids of all texts.
+        rows: The rows of the batch, int64 [B].
+        pad_id: The id that stands behind the end of a text.
     """
+    texts = [encoded[row] for row in rows.tolist()]
     lengths = np.array([max(len(text), 1) for text in texts], np.int32)
-    shape = len(texts), int(lengths.max())
-    count = shape[0] * shape[1]
-    token_ids = np.empty(shape, np.int32) if memory is None or len(memory) < count else memory[:count].reshape(shape)
-    token_ids.fill(pad_id)
+    token_ids = np.full((len(texts), int(lengths.max())), pad_id, np.int32)
     for row, text in zip(token_ids, texts, strict=True):
         row[: len(text)] = text
     return token_ids, lengths
-
-
-def padded(
-    encoded: EncodedTexts, rows: Rows, pad_id: int, memory: npt.NDArray[np.int32] | None = None
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """`pad` of some rows of encoded texts."""
-    return pad([encoded[row] for row in rows.tolist()], pad_id, memory)

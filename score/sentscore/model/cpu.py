@@ -1,4 +1,4 @@
-"""Facts of the CPU: how many processors there are, and what their arithmetic is."""
+"""Facts about the CPU: how many processors this process may use, and what they compute with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CPU_FACTS: Final = {"model name", "flags", "CPU implementer", "CPU part", "Feat
 
 
 def available_cpus() -> int:
-    """The processors that this process may use."""
+    """Returns the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -21,15 +21,16 @@ def available_cpus() -> int:
 
 @cache
 def multiplies_int8() -> bool:
-    """Whether the CPU has instructions for sums of uint8 times int8 in 32 bits.
+    """Returns whether the CPU has instructions that sum products of uint8 and int8 in 32 bits.
 
-    Older x86-64 CPUs add pairs in 16 bits, which can overflow, and gain little speed. Known on Linux only.
+    Older x86-64 CPUs add pairs of products in 16 bits, which can overflow, and gain little speed. Only Linux says
+    what the CPU has; elsewhere it is False.
     """
     return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(_cpu_facts().split()))
 
 
 def arithmetic() -> str:
-    """What the last bits of a score depend on beside model and precision: ONNX Runtime's version and the CPU's kind."""
+    """Returns the version of ONNX Runtime and a digest of the CPU's kind: the last bits of a score depend on both."""
     import onnxruntime
 
     cpu = hashlib.sha256(f"{platform.machine()} {platform.processor()} {_cpu_facts()}".encode()).hexdigest()
@@ -38,7 +39,7 @@ def arithmetic() -> str:
 
 @cache
 def _cpu_facts() -> str:
-    """The CPU's model and what it can do, a line each; empty where the system does not say."""
+    """Returns the CPU's model and features, a line each; empty where the system does not say."""
     try:
         content = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

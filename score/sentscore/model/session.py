@@ -1,4 +1,4 @@
-"""Makes ONNX Runtime sessions and says truly which device they run on: the only place that imports it."""
+"""ONNX Runtime sessions that say truly which device they run on; no other module creates them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from sentscore.errors import ArtifactError, DeviceError, UsageError
-from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Precision
+from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, Precision
 from sentscore.model.cpu import multiplies_int8
 from sentscore.model.cuda import cuda_devices
-
-Device = Literal["auto", "cpu", "cuda"]
-PrecisionChoice = Literal["auto", "fp32", "int8", "fp16"]
+from sentscore.model.options import Device, PrecisionChoice
 
 INT8_LOSS: Final = 0.001
-"""Share of the validation reviews that int8 may get wrong more than float32 and still be what `auto` takes."""
+"""The share of the validation reviews by which int8 may be less accurate than fp32 for `auto` to take it."""
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
-_QUIET: Final = 4  # only fatal messages: what goes wrong becomes an error of ours
+_QUIET: Final = 4  # only fatal messages are logged: what goes wrong is raised
 _INPUTS: Final = {"token_ids": "tensor(int32)", "lengths": "tensor(int32)"}
 _OUTPUTS: Final = {"logit": "tensor(float)", "probability": "tensor(float)"}
 
@@ -34,21 +32,22 @@ class Session:
     """A verified graph on one device. `run` may be called from several threads at once.
 
     Args:
-        artifact: as `load_artifact` verified it.
-        device: `auto` takes CUDA when a session really runs on it and the CPU otherwise.
-        precision: `auto` takes int8 on a CPU that is made for it, where the model has it and its validation accuracy
-            is as good as float32's; float32 otherwise. fp16 is for GPUs: a CPU computes in float32 from its weights.
-        exact: on CUDA, keep float32 products exact (no TF32).
+        artifact: The verified artifact.
+        device: `auto` takes CUDA when a session really runs on it, and the CPU otherwise.
+        precision: `auto` takes int8 on a CPU that is made for it, where the model is as accurate in it on the
+            validation reviews as in fp32, and fp32 otherwise. fp16 is for GPUs: a CPU rounds the weights and
+            computes in fp32.
+        exact: Whether CUDA computes fp32 products in full precision, without TF32.
 
     Attributes:
-        device: `cpu` or `cuda`, what the session runs on.
-        precision: `fp32`, `int8` or `fp16`, of the graph that it runs.
-        why_not_cuda: with `auto` on the CPU, why CUDA was not taken; empty otherwise.
+        device: What the session runs on, `cpu` or `cuda`.
+        precision: The precision of its graph: `fp32`, `int8` or `fp16`.
+        why_not_cuda: Why `auto` did not take CUDA; empty otherwise.
 
     Raises:
         DeviceError: `cuda` was asked for and cannot be used.
-        ArtifactError: the graph cannot be loaded, or is not the manifest's.
-        UsageError: the model has no graph in the precision, or the device cannot run it.
+        ArtifactError: The graph cannot be loaded, or is not the one that the manifest describes.
+        UsageError: The model has no graph in the precision, or the device cannot run it.
     """
 
     def __init__(
@@ -59,9 +58,6 @@ class Session:
         precision: PrecisionChoice = "auto",
         exact: bool = False,
     ) -> None:
-        for name, value, known in (("device", device, Device), ("precision", precision, PrecisionChoice)):
-            if value not in get_args(known):
-                raise UsageError(f"{name} {value!r} is not known: use one of {', '.join(get_args(known))}")
         if precision not in ("auto", *artifact.graphs):
             raise UsageError(f"model {artifact.name} has no {precision} graph: use --precision fp32")
         if precision == "int8" and device == "cuda":
@@ -90,7 +86,7 @@ class Session:
                 ) from error
         self._session = session
         _verify(artifact, session, file)
-        # A Scan asks for memory at each node of each step, and threads in one session would wait for each other there.
+        # A Scan allocates memory at each node of each step, and threads in one session would wait for each other there.
         self._artifact = artifact
         self._idle: SimpleQueue[Any] | None = None
         if self.device == "cpu" and has_scan(artifact, self.precision):
@@ -100,7 +96,7 @@ class Session:
     def run(
         self, token_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Logits and probabilities, both float32 [B], of token_ids int32 [B, T] and lengths int32 [B]."""
+        """Returns logits and probabilities, both float32 [B], for token_ids int32 [B, T] and lengths int32 [B]."""
         if self.device == "cuda":
             return run_bound(self._session, token_ids, lengths, device="cuda")
         inputs = {"token_ids": token_ids, "lengths": lengths}
@@ -110,7 +106,7 @@ class Session:
 
     @contextmanager
     def _free_session(self) -> Iterator[Any]:
-        """The session; or one that no other thread uses, made anew where there is none."""
+        """Yields the session, or, where threads must not share one, a session that no other thread uses."""
         if self._idle is None:
             yield self._session
             return
@@ -125,7 +121,7 @@ class Session:
 
 
 def has_scan(artifact: Artifact, precision: str) -> bool:
-    """Whether the graph's recurrent layers are Scans of small nodes, as those of the GRU in int8 are."""
+    """Returns whether the graph's recurrent layers are Scans of small nodes, as in the GRU's int8 graph."""
     return precision == "int8" and bool(artifact.manifest.architecture["name"] == "gru")
 
 
@@ -136,15 +132,18 @@ def run_bound(
     *,
     device: str,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Runs an ONNX Runtime session with inputs and outputs bound: one copy of the ids there, one of the scores back.
+    """Runs an ONNX Runtime session with its inputs and outputs bound, so that nothing is copied twice.
 
     The lengths stay in the CPU's memory, where ONNX Runtime's recurrent layers read them.
 
     Args:
-        session: of ONNX Runtime.
-        token_ids: int32 [B, T]; may be reused afterwards.
-        lengths: int32 [B].
-        device: of the session, as ONNX Runtime names its memory.
+        session: The ONNX Runtime session.
+        token_ids: The padded ids, int32 [B, T]; the array may be reused afterwards.
+        lengths: The tokens of each text, int32 [B].
+        device: The session's device, as ONNX Runtime names it.
+
+    Returns:
+        Logits and probabilities, both float32 [B].
     """
     import onnxruntime
 
@@ -165,12 +164,13 @@ def _prefers_int8(artifact: Artifact) -> bool:
     return bool(measured["accuracy"] >= measured["accuracy_fp32"] - INT8_LOSS)
 
 
-def working_providers(artifact: Artifact) -> dict[str, str]:
-    """Each provider that sentscore uses -> `works`, or the reason why it does not; each is really tried."""
+def check_providers(artifact: Artifact) -> dict[str, str]:
+    """Tries each execution provider; returns `works` by its name, or the reason why it does not."""
     results = {}
-    for device, provider in (("cpu", CPU), ("cuda", CUDA)):
+    providers: dict[Device, str] = {"cpu": CPU, "cuda": CUDA}
+    for device, provider in providers.items():
         try:
-            Session(artifact, device=device)  # type: ignore[arg-type]
+            Session(artifact, device=device)
             results[provider] = "works"
         except (DeviceError, ArtifactError) as error:
             results[provider] = str(error).split("; use ")[0]
@@ -178,7 +178,7 @@ def working_providers(artifact: Artifact) -> dict[str, str]:
 
 
 def _cuda_session(artifact: Artifact, precision: Precision, *, exact: bool) -> tuple[Any, str]:
-    """A session on CUDA and an empty text, or None and the reason."""
+    """Returns a session on CUDA and an empty text, or None and the reason why there is none."""
     import onnxruntime
 
     if CUDA not in onnxruntime.get_available_providers():
@@ -205,9 +205,9 @@ def _create(artifact: Artifact, precision: Precision, providers: list[Any]) -> A
     # One thread a session and several sessions at work: faster at small batches than many threads in one.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Batches differ in shape, so a pattern of allocations would be kept for every one of them.
+    # Batches differ in shape, and ONNX Runtime would keep a pattern of allocations for every one of them.
     options.enable_mem_pattern = False
-    # Weights stand in verified bytes; a graph that points to other files finds no folder.
+    # The weights are in the verified bytes; a graph that refers to other files finds no folder.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     if precision == "fp16":
         weights = artifact.graphs["fp32"]
@@ -216,7 +216,7 @@ def _create(artifact: Artifact, precision: Precision, providers: list[Any]) -> A
 
 
 def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN401
-    """The graph must be the one that the manifest and the vocabulary belong to."""
+    """Checks that the graph is the one that the manifest and the vocabulary belong to."""
     inputs = {node.name: node.type for node in session.get_inputs()}
     outputs = {node.name: node.type for node in session.get_outputs()}
     if inputs != _INPUTS or outputs != _OUTPUTS:
@@ -225,7 +225,7 @@ def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN4
     expected = {
         "format_version": str(FORMAT_VERSION),
         "name": artifact.name,
-        "vocabulary_sha256": FileEntry.of(artifact.vocabulary.encode("utf-8")).sha256,
+        "vocabulary_sha256": artifact.vocabulary_sha256,
     }
     for key, value in expected.items():
         if found.get(key) != value:

@@ -30,6 +30,8 @@ from sentscore.cli.options import complete_model
 from sentscore.cli.text import text
 from sentscore.errors import SentscoreError
 from sentscore.formats import Kind
+from sentscore.model.engine import Engine
+from sentscore.model.options import ModelOptions
 from sentscore.sinks.text_writers import encode_delimited
 
 REVIEWS = Path(__file__).parents[2] / "data" / "reviews.parquet"
@@ -192,7 +194,7 @@ class TestFile:
         assert result.stderr.startswith("2 files: 2 rows, 2 scored")
 
     def test_it_is_importable(self, reviews: Path, tiny_artifact: Path) -> None:
-        [summary] = file([str(reviews)], models=[str(tiny_artifact)], batch_tokens=16, device="cpu")
+        [summary] = file([str(reviews)], models=[str(tiny_artifact)], options=ModelOptions("cpu", batch_tokens=16))
         assert (summary.rows, summary.scored, summary.models[0].device) == (3, 2, "cpu")
 
 
@@ -398,14 +400,14 @@ class TestEndings:
     ) -> None:
         other = reviews.with_name("other.csv")
         other.write_text("text\na film\n")
-        score = Scorer.submit
+        submit = Engine.submit
 
-        def stopped(self: Scorer, texts: Any, pool: Any) -> Any:
+        def stopped(self: Engine, texts: Any, pool: Any) -> Any:
             if reviews.with_name("reviews.scored.csv").exists():
                 raise KeyboardInterrupt
-            return score(self, texts, pool)
+            return submit(self, texts, pool)
 
-        monkeypatch.setattr(Scorer, "submit", stopped)
+        monkeypatch.setattr(Engine, "submit", stopped)
         result = invoke("file", reviews, other, "-m", tiny_artifact)
         assert result.exit_code == 130
         assert result.stderr.endswith("interrupted; inputs finished: the first 1; --skip-existing leaves them out\n")
@@ -568,7 +570,7 @@ class TestDoctor:
         def fail(artifact: object) -> dict[str, str]:
             raise error("broken\nfor good")
 
-        monkeypatch.setattr("sentscore.model.session.working_providers", fail)
+        monkeypatch.setattr("sentscore.model.session.check_providers", fail)
         found = doctor()
         assert found.exit_code == 5
         assert found.providers == {"onnxruntime": f"cannot be used: {error.__name__}: broken for good"}

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from sentscore.cli.console import progress_bar, summary_line
-from sentscore.jobs.pipeline import Progress, Stages
+from sentscore.jobs.pipeline import Stages
 from sentscore.jobs.run import ModelSummary, Summary
+from sentscore.progress import Progress
 
 
 class Terminal(io.StringIO):

@@ -6,18 +6,13 @@ import decimal
 import gzip
 import io
 import json
-import math
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,80 +21,14 @@ from hypothesis import strategies as st
 
 from sentscore import __version__
 from sentscore.errors import InputError, UsageError
-from sentscore.formats import parse_format
 from sentscore.jobs import plan_jobs, plan_whole
-from sentscore.jobs.pipeline import Progress, Stages
-from sentscore.jobs.run import Summary, check_inputs, check_readable, score_file, score_whole
+from sentscore.jobs.pipeline import Stages
+from sentscore.jobs.run import Summary, check_inputs, run_job
+from sentscore.model.artifact import load_artifact
+from sentscore.progress import Progress
 from sentscore.sources import source as window
 
 REVIEWS = Path(__file__).parents[2] / "data" / "reviews.parquet"
-
-
-def score_of(text: str | None) -> float:
-    """The score of a text by `LengthScorer`; NaN for a blank one."""
-    return float("nan") if not (text or "").strip() else float(np.float32(len(text or "") % 100 / 99))
-
-
-def sentiment_of(text: str | None) -> str | None:
-    score = score_of(text)
-    return None if math.isnan(score) else "positive" if score >= 0.5 else "negative"
-
-
-@dataclass(frozen=True)
-class Done:
-    """Scores that are there already."""
-
-    scores: npt.NDArray[np.float32]
-    tokens: int = 1
-    tokens_done: int = 1
-    seconds: float = 0.5
-
-    def wait(self, timeout: float | None = None) -> bool:
-        return True
-
-    def result(self) -> npt.NDArray[np.float32]:
-        return self.scores
-
-
-@dataclass(frozen=True)
-class LengthScorer:
-    """A model that goes by the length of a text."""
-
-    name: str = "lstm"
-    device: str = "cpu"
-    precision: str = "fp32"
-    ahead: int = 0
-
-    def score(self, texts: pa.Array) -> npt.NDArray[np.float32]:
-        return np.array([score_of(text) for text in texts.to_pylist()], np.float32)
-
-    def pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(1)
-
-    def encode(self, texts: pa.ChunkedArray) -> Future[pa.ChunkedArray]:
-        done: Future[pa.ChunkedArray] = Future()
-        done.set_result(texts)
-        return done
-
-    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
-        return Done(self.score(texts))
-
-
-def run(
-    name: Path | str,
-    output: Path | str | None = None,
-    *,
-    format: str | None = None,
-    scorers: Sequence[LengthScorer] = (LengthScorer(),),
-    **options: Any,
-) -> Summary:
-    [job] = plan_jobs(
-        [str(name)],
-        output=None if output is None else str(output),
-        format=parse_format(format) if format else None,
-        force=True,
-    )
-    return score_file(job, scorers, **options)
 
 
 def files(folder: Path) -> list[str]:
@@ -139,11 +68,13 @@ def rich_table(rows: int) -> pa.Table:
 
 class TestParquet:
     @pytest.mark.parametrize("compliant", [True, False])
-    def test_everything_is_kept_and_two_columns_are_appended(self, tmp_path: Path, compliant: bool) -> None:
+    def test_everything_is_kept_and_two_columns_are_appended(
+        self, tmp_path: Path, compliant: bool, run, sentiment_of, tiny_artifact
+    ) -> None:
         table = rich_table(80)
         source = tmp_path / "a.parquet"
         pq.write_table(table, source, row_group_size=10, compression="brotli", use_compliant_nested_type=compliant)
-        summary = run(source, manifests={"lstm": "abc"}, column="review")
+        summary = run(source, column="review")
         path = tmp_path / "a.scored.parquet"
         found, expected = pq.read_table(path), pq.read_table(source)
         assert found.drop_columns(["sentiment", "score"]).equals(expected)
@@ -157,8 +88,9 @@ class TestParquet:
         assert found["score"].null_count == found["sentiment"].null_count == 48
         metadata = dict(found.schema.metadata)
         made_by = json.loads(metadata.pop(b"sentscore"))
+        manifest_sha256 = load_artifact(tiny_artifact).manifest_sha256
         assert made_by == {
-            "models": [{"name": "lstm", "manifest_sha256": "abc", "precision": "fp32"}],
+            "models": [{"name": "lstm", "manifest_sha256": manifest_sha256, "precision": "fp32"}],
             "version": __version__,
         }
         assert metadata == expected.schema.metadata
@@ -168,14 +100,14 @@ class TestParquet:
         assert (summary.rows, summary.scored, summary.empty) == (80, 32, 48)
         assert summary.output == str(path)
 
-    def test_the_sample_reviews_need_no_column(self, tmp_path: Path) -> None:
+    def test_the_sample_reviews_need_no_column(self, tmp_path: Path, run) -> None:
         summary = run(REVIEWS, tmp_path / "out.parquet")
         assert (summary.rows, summary.scored, summary.empty) == (60, 58, 2)
         found = pq.read_table(tmp_path / "out.parquet")
         assert found.schema.names == ["id", "title", "review", "stars", "sentiment", "score"]
         assert pq.ParquetFile(tmp_path / "out.parquet").metadata.row_group(0).column(2).compression == "ZSTD"
 
-    def test_an_empty_table(self, tmp_path: Path) -> None:
+    def test_an_empty_table(self, tmp_path: Path, run) -> None:
         pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "a.parquet")
         assert run(tmp_path / "a.parquet").rows == 0
         found = pq.read_table(tmp_path / "a.scored.parquet")
@@ -183,7 +115,7 @@ class TestParquet:
         assert found.schema.types == [pa.string(), pa.string(), pa.float32()]
 
     @pytest.mark.parametrize("ending", ["csv", "jsonl", "txt"])
-    def test_nested_columns_become_json_in_text_formats(self, tmp_path: Path, ending: str) -> None:
+    def test_nested_columns_become_json_in_text_formats(self, tmp_path: Path, ending: str, run) -> None:
         pq.write_table(rich_table(10), tmp_path / "a.parquet")
         run(tmp_path / "a.parquet", tmp_path / f"b.{ending}", column="review")
         content = (tmp_path / f"b.{ending}").read_text()
@@ -200,9 +132,9 @@ class TestParquet:
 
 
 class TestSeveralModels:
-    def test_each_has_columns_of_its_own_in_order(self, tmp_path: Path) -> None:
+    def test_each_has_columns_of_its_own_in_order(self, tmp_path: Path, run, make_scorer) -> None:
         (tmp_path / "a.csv").write_text("text\n" + "x" * 60 + "\n")
-        summary = run(tmp_path / "a.csv", scorers=[LengthScorer(), LengthScorer("gru")], prefix="m_")
+        summary = run(tmp_path / "a.csv", scorers=[make_scorer(), make_scorer("gru")], prefix="m_")
         assert (tmp_path / "a.scored.csv").read_text() == (
             "text,m_lstm_score,m_lstm_sentiment,m_gru_score,m_gru_sentiment\n"
             f"{'x' * 60},0.6060606,positive,0.6060606,positive\n"
@@ -212,15 +144,15 @@ class TestSeveralModels:
             ("gru", "cpu", 1),
         ]
 
-    def test_of_one_name_are_refused(self, tmp_path: Path) -> None:
+    def test_of_one_name_are_refused(self, tmp_path: Path, run, make_scorer) -> None:
         (tmp_path / "a.csv").write_text("text\n")
         with pytest.raises(UsageError, match="--model lstm: given twice"):
-            run(tmp_path / "a.csv", scorers=[LengthScorer(), LengthScorer()])
+            run(tmp_path / "a.csv", scorers=[make_scorer(), make_scorer()])
 
 
 class TestNames:
     @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-    def test_a_taken_name_is_an_error_that_names_the_prefix(self, tmp_path: Path, ending: str) -> None:
+    def test_a_taken_name_is_an_error_that_names_the_prefix(self, tmp_path: Path, ending: str, run) -> None:
         (tmp_path / "a.txt").write_text("a\n")
         run(tmp_path / "a.txt", tmp_path / f"b.{ending}")
         with pytest.raises(UsageError, match="has a column 'sentiment' already: give the new ones a --prefix"):
@@ -231,7 +163,7 @@ class TestNames:
 
 @pytest.mark.parametrize("ending", ["txt", "csv", "jsonl", "parquet"])
 @pytest.mark.parametrize("out", ["tsv", "csv.gz", "jsonl", "parquet.zst", "parquet", "txt"])
-def test_any_format_becomes_any_other(tmp_path: Path, ending: str, out: str) -> None:
+def test_any_format_becomes_any_other(tmp_path: Path, ending: str, out: str, run) -> None:
     texts = ["good", "", "é\t, \"'\ufeff!!!"]
     if ending == "txt":
         (tmp_path / "a.txt").write_text("\n".join(texts))
@@ -256,19 +188,26 @@ def test_any_format_becomes_any_other(tmp_path: Path, ending: str, out: str) -> 
     )
 
 
-def in_folder(name: str, content: bytes, out: str | None = None, **options: Any) -> bytes:
+@pytest.fixture(scope="session")
+def in_folder(run) -> Callable[..., bytes]:
     """Scores a file in a folder of its own; returns the output's content."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / name).write_bytes(content)
-        summary = run(Path(folder) / name, Path(folder) / out if out else None, **options)
-        assert sorted(path.name for path in Path(folder).iterdir()) == sorted([name, Path(summary.output).name])
-        return Path(summary.output).read_bytes()
+
+    def in_folder(name: str, content: bytes, out: str | None = None, **options: Any) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / name).write_bytes(content)
+            summary = run(Path(folder) / name, Path(folder) / out if out else None, **options)
+            assert sorted(path.name for path in Path(folder).iterdir()) == sorted([name, Path(summary.output).name])
+            return Path(summary.output).read_bytes()
+
+    return in_folder
 
 
 class TestRoundTrips:
     @settings(max_examples=150, deadline=None)
     @given(st.lists(st.tuples(st.text(), st.text()), max_size=20), st.sampled_from(["\n", "\r\n"]), st.booleans())
-    def test_csv_values_come_back_exactly(self, rows: list[tuple[str, str]], end: str, quoted: bool) -> None:
+    def test_csv_values_come_back_exactly(
+        self, in_folder, sentiment_of, rows: list[tuple[str, str]], end: str, quoted: bool
+    ) -> None:
         out = io.StringIO()
         quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
         # This writer leaves a lone carriage return bare, which no reader takes for a value.
@@ -281,7 +220,7 @@ class TestRoundTrips:
 
     @settings(max_examples=150, deadline=None)
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")), max_size=20))
-    def test_text_lines_come_back_exactly(self, texts: list[str]) -> None:
+    def test_text_lines_come_back_exactly(self, in_folder, texts: list[str]) -> None:
         texts = [text.rstrip("\r") for text in texts]
         if texts:
             texts[0] = texts[0].lstrip("\ufeff")
@@ -301,7 +240,14 @@ class TestRoundTrips:
     @settings(max_examples=150, deadline=None)
     @given(ROWS, st.booleans(), st.sampled_from(["\n", "\r\n", " \n"]), st.sampled_from([",", " ,  "]))
     def test_json_lines_keep_their_text(
-        self, rows: list[tuple[dict[str, Any], str | None]], escaped: bool, end: str, comma: str
+        self,
+        in_folder,
+        score_of,
+        sentiment_of,
+        rows: list[tuple[dict[str, Any], str | None]],
+        escaped: bool,
+        end: str,
+        comma: str,
     ) -> None:
         objects = [{**row, "text": text} for row, text in rows]
         objects = [{key: row[key] for key in row if key not in {"score", "sentiment"}} for row in objects]
@@ -318,203 +264,6 @@ class TestRoundTrips:
             assert scored["sentiment"] == sentiment_of(row["text"])
             if scored["score"] is not None:
                 assert np.float32(scored["score"]) == np.float32(score_of(row["text"]))
-
-
-class CountingScorer(LengthScorer):
-    """Keeps the number of texts of each block."""
-
-    def __init__(self, name: str = "lstm", *, device: str = "cpu", precision: str = "fp32") -> None:
-        super().__init__(name, device, precision)
-        self.calls: list[int] = []
-
-    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
-        self.calls.append(len(texts))
-        return super().submit(texts, pool)
-
-
-class TestWindows:
-    @pytest.mark.parametrize("ending", ["txt", "csv", "jsonl", "parquet"])
-    def test_rows_keep_their_order_over_windows(
-        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(window, "WINDOW_ROWS", 7)
-        texts = ["x" * (n % 37) for n in range(100)]
-        (tmp_path / "a.txt").write_text("".join(text + "\n" for text in texts))
-        run(tmp_path / "a.txt", tmp_path / f"b.{ending}")
-        run(tmp_path / "a.txt", tmp_path / "c.parquet")
-        table = pq.read_table(tmp_path / "c.parquet")
-        assert table["text"].to_pylist() == texts
-        assert table["sentiment"].to_pylist() == [sentiment_of(text) for text in texts]
-        if ending != "txt":
-            run(tmp_path / f"b.{ending}", tmp_path / "d.jsonl", prefix="again_", column="text")
-            lines = (tmp_path / "d.jsonl").read_text().splitlines()
-            assert [json.loads(line)["text"] for line in lines] == texts
-
-    def test_progress_is_told_as_rows_are_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(window, "WINDOW_ROWS", 25)
-        monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 25)
-        seen: list[Progress] = []
-        run(REVIEWS, tmp_path / "a.csv", scorers=[LengthScorer(), LengthScorer("gru")], on_progress=seen.append)
-        assert all(progress.total == 60 for progress in seen)
-        # What is encoded ahead counts too, for this scorer is done at once.
-        assert [progress.rows for progress in seen] == sorted(progress.rows for progress in seen)
-        assert seen[-1].rows == 60
-        seen.clear()
-        run(tmp_path / "a.csv", tmp_path / "b.csv", prefix="again_", on_progress=seen.append)
-        size = (tmp_path / "a.csv").stat().st_size
-        assert [(progress.total, progress.size) for progress in seen] == [(None, size)] * 3
-        assert [progress.rows for progress in seen] == [50, 60, 60]
-        assert seen[-1].position == size
-
-    def test_progress_is_told_while_a_block_is_scored(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        seen: list[Progress] = []
-
-        class Slow(LengthScorer):
-            def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Any:
-                outer = self
-
-                class Halves:
-                    tokens, tokens_done, seconds = 4, 0, 0.5
-
-                    def wait(self, timeout: float | None = None) -> bool:
-                        self.tokens_done += 1
-                        return self.tokens_done == self.tokens
-
-                    def result(self) -> npt.NDArray[np.float32]:
-                        return outer.score(texts)
-
-                return Halves()
-
-        run(REVIEWS, tmp_path / "a.csv", scorers=[Slow()], on_progress=seen.append)
-        assert [progress.rows for progress in seen] == [15, 30, 45, 60]
-
-    def test_small_row_groups_are_scored_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
-        monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 40)
-        scorer = CountingScorer()
-        run(tmp_path / "a.parquet", scorers=[scorer])
-        calls = scorer.calls
-        assert calls == [40, 40, 10]
-        found = pq.ParquetFile(tmp_path / "a.scored.parquet")
-        assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [10] * 9
-        assert found.read()["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
-
-    @pytest.mark.parametrize("group", [90, 33, 2])
-    def test_the_first_block_is_small(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: int) -> None:
-        texts = ["x" * n for n in range(1, 91)]
-        pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=group)
-        monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 40)
-        monkeypatch.setattr("sentscore.jobs.pipeline.FIRST_ROWS", 6)
-        scorer = CountingScorer()
-        run(tmp_path / "a.parquet", scorers=[scorer])
-        calls = scorer.calls
-        assert calls[0] == 6
-        assert max(calls) > 6  # only the first is
-        assert sum(calls) == 90
-        found = pq.ParquetFile(tmp_path / "a.scored.parquet")
-        groups = [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)]
-        before = pq.ParquetFile(tmp_path / "a.parquet").metadata
-        assert groups == [before.row_group(n).num_rows for n in range(before.num_row_groups)]
-        assert found.read()["text"].to_pylist() == texts
-        assert found.read()["sentiment"].to_pylist() == [sentiment_of(text) for text in texts]
-
-    def test_blocks_are_encoded_ahead_and_come_out_in_order(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
-        monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 10)
-        events: list[str] = []
-
-        class Ahead(LengthScorer):
-            def encode(self, texts: pa.ChunkedArray) -> Future[pa.ChunkedArray]:
-                events.append("encode")
-                return super().encode(texts)
-
-            def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
-                events.append("submit")
-                return super().submit(texts, pool)
-
-        run(tmp_path / "a.parquet", scorers=[Ahead(ahead=3)])
-        assert events == ["encode"] * 4 + ["submit", "encode"] * 5 + ["submit"] * 4
-        found = pq.read_table(tmp_path / "a.scored.parquet")
-        assert found["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
-
-
-MEMORY_SCRIPT = """
-import resource, sys
-from concurrent.futures import Future, ThreadPoolExecutor
-import numpy as np
-from sentscore.jobs.run import score_file
-from sentscore.jobs import plan_jobs
-from sentscore.sources import source as window
-
-window.WINDOW_ROWS = 400
-
-class Scorer:
-    name, device, precision = "lstm", "cpu", "fp32"
-    tokens = tokens_done = seconds = 1
-    ahead = 0
-
-    def pool(self):
-        return ThreadPoolExecutor(1)
-
-    def encode(self, texts):
-        done = Future()
-        done.set_result(texts)
-        return done
-
-    def submit(self, texts, pool):
-        scoring = Scorer()  # several are in flight
-        scoring.scores = np.full(len(texts), 0.5, np.float32)
-        return scoring
-
-    def result(self):
-        return self.scores
-
-for name in sys.argv[1:]:
-    [job] = plan_jobs([name], output=None, format=None, force=True)
-    score_file(job, [Scorer()])
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
-
-
-@pytest.mark.parametrize("ending", ["csv", "jsonl.gz", "parquet"])
-def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str) -> None:
-    """The second file has 20 times the rows of the first, 25 MB, in windows and row groups of like size."""
-    for name, groups in (("small", 2), ("large", 40)):
-        rows = 400
-        schema = pa.schema([("id", pa.string()), ("text", pa.string())])
-        with pq.ParquetWriter(tmp_path / f"{name}.parquet", schema) as writer:
-            for group in range(groups):
-                texts = [f"{group * rows + n} " * 150 for n in range(rows)]
-                writer.write_table(pa.table({"id": texts, "text": texts}, schema=schema))
-        if ending != "parquet":
-            run(tmp_path / f"{name}.parquet", tmp_path / f"{name}.{ending}", prefix="a_")
-            (tmp_path / f"{name}.parquet").unlink()
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY_SCRIPT, str(tmp_path / f"small.{ending}"), str(tmp_path / f"large.{ending}")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    small, large = map(int, done.stdout.split())
-    assert large < 1.1 * small
-
-
-class Stopping(CountingScorer):
-    """Counts its calls as `CountingScorer` does, and is interrupted in one of them."""
-
-    def __init__(self, stop_at: int, name: str = "lstm") -> None:
-        super().__init__(name)
-        self.stop_at = stop_at
-
-    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Done:
-        if len(self.calls) == self.stop_at:
-            raise KeyboardInterrupt
-        return super().submit(texts, pool)
-
-
-MANIFESTS = {"lstm": "abc", "gru": "def"}
 
 
 class TestCarryingOn:
@@ -537,15 +286,23 @@ class TestCarryingOn:
     def output(self, tmp_path: Path) -> Path:
         return tmp_path / "results" / "out.csv"
 
-    def stopped(self, path: Path, output: Path, at: int, **options: Any) -> list[str]:
-        with pytest.raises(KeyboardInterrupt) as caught:
-            run(path, output, scorers=[Stopping(at)], manifests=MANIFESTS, resume=True, **options)
-        assert not output.exists()
-        return getattr(caught.value, "__notes__", [])
+    @pytest.fixture
+    def stopped(self, run, make_scorer) -> Callable[..., list[str]]:
+        """Runs a job that is interrupted in one of its blocks; returns the notes of the error."""
+
+        def stopped(path: Path, output: Path, at: int, **options: Any) -> list[str]:
+            with pytest.raises(KeyboardInterrupt) as caught:
+                run(path, output, scorers=[make_scorer(stop_at=at)], resume=True, **options)
+            assert not output.exists()
+            return getattr(caught.value, "__notes__", [])
+
+        return stopped
 
     @pytest.mark.parametrize("ending", ["parquet", "csv", "tsv.gz", "jsonl.zst", "txt"])
     @pytest.mark.parametrize("stop_at", [2, 3, 5])
-    def test_the_output_is_that_of_a_run_that_was_not_stopped(self, tmp_path: Path, ending: str, stop_at: int) -> None:
+    def test_the_output_is_that_of_a_run_that_was_not_stopped(
+        self, tmp_path: Path, ending: str, stop_at: int, run, make_scorer, stopped
+    ) -> None:
         texts = [None if n % 7 == 0 else "x" * n for n in range(1, 61)]
         pq.write_table(pa.table({"id": list(range(60)), "text": texts}), tmp_path / "a.parquet", row_group_size=7)
         path = tmp_path / f"in.{ending}"
@@ -554,139 +311,142 @@ class TestCarryingOn:
         folder.mkdir()
         options: dict[str, Any] = {} if ending == "txt" else {"column": "text"}
         whole, output = folder / f"whole.{ending}", folder / f"out.{ending}"
-        every = CountingScorer()
-        run(path, whole, scorers=[every], manifests=MANIFESTS, **options)
-        assert self.stopped(path, output, stop_at, **options) == ["what is scored is kept: the same command carries on"]
-        rest = CountingScorer()
+        every = make_scorer()
+        run(path, whole, scorers=[every], **options)
+        assert stopped(path, output, stop_at, **options) == ["what is scored is kept: the same command carries on"]
+        rest = make_scorer()
         seen: list[Progress] = []
-        summary = run(
-            path, output, scorers=[rest], manifests=MANIFESTS, resume=True, on_progress=seen.append, **options
-        )
+        summary = run(path, output, scorers=[rest], resume=True, on_progress=seen.append, **options)
         assert output.read_bytes() == whole.read_bytes()
-        done = len(every.calls) - len(rest.calls)
+        done = len(every.engine.calls) - len(rest.engine.calls)
         assert done == stop_at - 1  # one more was at work
-        assert rest.calls == every.calls[done:]
+        assert rest.engine.calls == every.engine.calls[done:]
         assert files(folder) == sorted([whole.name, output.name])
         assert summary.rows == 60
         assert 0 < summary.kept < summary.scored
         assert summary.rate == pytest.approx((summary.scored - summary.kept) / summary.seconds)
-        assert seen[-1].kept == sum(every.calls[:done])
+        assert seen[-1].kept == sum(every.engine.calls[:done])
 
-    def test_stopped_again_and_again(self, reviews: Path, output: Path) -> None:
+    def test_stopped_again_and_again(self, reviews: Path, output: Path, run, stopped) -> None:
         for _ in range(4):
-            self.stopped(reviews, output, 2)
-        summary = run(reviews, output, manifests=MANIFESTS, resume=True)
+            stopped(reviews, output, 2)
+        summary = run(reviews, output, resume=True)
         run(reviews)
         assert output.read_bytes() == (reviews.with_name("reviews.scored.csv")).read_bytes()
         assert summary.kept > 25
 
-    def test_changed_rows_are_scored_anew(self, reviews: Path, output: Path) -> None:
-        self.stopped(reviews, output, 4)
+    def test_changed_rows_are_scored_anew(
+        self, reviews: Path, output: Path, run, make_scorer, score_of, stopped
+    ) -> None:
+        stopped(reviews, output, 4)
         reviews.write_text(reviews.read_text().replace("\n13,", "\n13,changed"))
-        scorer = CountingScorer()
-        summary = run(reviews, output, scorers=[scorer], manifests=MANIFESTS, resume=True)
-        assert (summary.kept, sum(scorer.calls)) == (9, 50)  # the first ten rows, of which one is empty, are the same
+        scorer = make_scorer()
+        summary = run(reviews, output, scorers=[scorer], resume=True)
+        assert (summary.kept, sum(scorer.engine.calls)) == (9, 50)  # the first ten rows are the same, one is empty
         with output.open() as file:
             found = {row["id"]: row["score"] for row in csv.DictReader(file)}
         assert float(found["13"]) == pytest.approx(score_of("changed" + "x" * 13))
 
-    def test_another_column_finds_no_scores_of_the_old_one(self, reviews: Path, output: Path) -> None:
-        self.stopped(reviews, output, 4, column="text")
-        assert run(reviews, output, column="id", manifests=MANIFESTS, resume=True).kept == 0
+    def test_another_column_finds_no_scores_of_the_old_one(self, reviews: Path, output: Path, run, stopped) -> None:
+        stopped(reviews, output, 4, column="text")
+        assert run(reviews, output, column="id", resume=True).kept == 0
 
     @pytest.mark.parametrize(
-        ("scorer", "manifest"),
+        "changes",
         [
-            (CountingScorer(), "other"),
-            (CountingScorer(precision="int8"), "abc"),
-            (CountingScorer(device="cuda"), "abc"),
+            {"manifest_sha256": "other"},
+            {"precision": "int8"},
+            {"device": "cuda"},
         ],
     )
     def test_another_model_finds_no_scores(
-        self, reviews: Path, output: Path, scorer: CountingScorer, manifest: str
+        self, reviews: Path, output: Path, changes: dict[str, str], run, make_scorer, stopped
     ) -> None:
-        self.stopped(reviews, output, 4)
-        summary = run(reviews, output, scorers=[scorer], manifests={"lstm": manifest}, resume=True)
+        stopped(reviews, output, 4)
+        scorer = make_scorer()
+        vars(scorer).update(changes)
+        summary = run(reviews, output, scorers=[scorer], resume=True)
         assert summary.kept == 0
         assert files(output.parent) == ["out.csv"]
 
     def test_another_machine_finds_no_scores(
-        self, reviews: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+        self, reviews: Path, output: Path, monkeypatch: pytest.MonkeyPatch, run, stopped
     ) -> None:
-        self.stopped(reviews, output, 4)
+        stopped(reviews, output, 4)
         monkeypatch.setattr("sentscore.jobs.run.arithmetic", lambda: "another CPU")
-        assert run(reviews, output, manifests=MANIFESTS, resume=True).kept == 0
+        assert run(reviews, output, resume=True).kept == 0
 
-    def test_two_models_are_carried_on_together(self, reviews: Path, output: Path) -> None:
+    def test_two_models_are_carried_on_together(self, reviews: Path, output: Path, run, make_scorer) -> None:
         with pytest.raises(KeyboardInterrupt):
-            run(reviews, output, scorers=[LengthScorer(), Stopping(4, "gru")], manifests=MANIFESTS, resume=True)
-        assert run(reviews, output, manifests=MANIFESTS, resume=True).kept == 0  # by one of the two alone
+            run(reviews, output, scorers=[make_scorer(), make_scorer("gru", stop_at=4)], resume=True)
+        assert run(reviews, output, resume=True).kept == 0  # by one of the two alone
         with pytest.raises(KeyboardInterrupt):
-            run(reviews, output, scorers=[LengthScorer(), Stopping(4, "gru")], manifests=MANIFESTS, resume=True)
-        rest = CountingScorer("gru")
-        summary = run(reviews, output, scorers=[LengthScorer(), rest], manifests=MANIFESTS, resume=True)
-        run(reviews, scorers=[LengthScorer(), LengthScorer("gru")])
+            run(reviews, output, scorers=[make_scorer(), make_scorer("gru", stop_at=4)], resume=True)
+        rest = make_scorer("gru")
+        summary = run(reviews, output, scorers=[make_scorer(), rest], resume=True)
+        run(reviews, scorers=[make_scorer(), make_scorer("gru")])
         assert output.read_bytes() == reviews.with_name("reviews.scored.csv").read_bytes()
-        assert sum(rest.calls) < 60
+        assert sum(rest.engine.calls) < 60
         assert summary.kept > 0
 
-    @pytest.mark.parametrize("options", [{"resume": False}, {"resume": True, "manifests": None}])
-    def test_none_are_left_unless_asked_for(self, reviews: Path, output: Path, options: dict[str, Any]) -> None:
+    def test_none_are_left_unless_asked_for(self, reviews: Path, output: Path, run, make_scorer) -> None:
         with pytest.raises(KeyboardInterrupt):
-            run(reviews, output, scorers=[Stopping(4)], **{"manifests": MANIFESTS, **options})
+            run(reviews, output, scorers=[make_scorer(stop_at=4)], resume=False)
         assert files(output.parent) == []
 
-    def test_blocks_that_are_encoded_ahead_keep_their_order(self, reviews: Path, output: Path) -> None:
-        ahead = Stopping(3)
-        object.__setattr__(ahead, "ahead", 3)
+    def test_blocks_that_are_encoded_ahead_keep_their_order(
+        self, reviews: Path, output: Path, run, make_scorer
+    ) -> None:
+        ahead = make_scorer(stop_at=3)
+        ahead.engine.blocks_ahead = 3
         with pytest.raises(KeyboardInterrupt):
-            run(reviews, output, scorers=[ahead], manifests=MANIFESTS, resume=True)
-        rest = CountingScorer()
-        object.__setattr__(rest, "ahead", 3)
-        summary = run(reviews, output, scorers=[rest], manifests=MANIFESTS, resume=True)
+            run(reviews, output, scorers=[ahead], resume=True)
+        rest = make_scorer()
+        rest.engine.blocks_ahead = 3
+        summary = run(reviews, output, scorers=[rest], resume=True)
         run(reviews)
         assert output.read_bytes() == reviews.with_name("reviews.scored.csv").read_bytes()
         assert 0 < summary.kept < 52
-        assert sum(rest.calls) < 60
+        assert sum(rest.engine.calls) < 60
 
-    def test_one_that_does_not_resume_leaves_no_old_scores(self, reviews: Path, output: Path) -> None:
-        self.stopped(reviews, output, 4)
+    def test_one_that_does_not_resume_leaves_no_old_scores(self, reviews: Path, output: Path, run, stopped) -> None:
+        stopped(reviews, output, 4)
         assert len(files(output.parent)) == 1
-        run(reviews, output, manifests=MANIFESTS, resume=False)
+        run(reviews, output, resume=False)
         assert files(output.parent) == ["out.csv"]
 
-    def test_an_input_is_carried_on_when_it_is_mended(self, tmp_path: Path) -> None:
+    def test_an_input_is_carried_on_when_it_is_mended(self, tmp_path: Path, run) -> None:
         path, output = tmp_path / "a.jsonl", tmp_path / "out.csv"
         lines = "".join(json.dumps({"text": "x" * n}) + "\n" for n in range(1, 61))
         path.write_text(lines + "{")
         with pytest.raises(InputError) as caught:
-            run(path, output, manifests=MANIFESTS, resume=True)
+            run(path, output, resume=True)
         assert caught.value.__notes__ == ["what is scored is kept: the same command carries on"]
         path.write_text(lines)
-        assert run(path, output, manifests=MANIFESTS, resume=True).kept > 30
+        assert run(path, output, resume=True).kept > 30
 
-    def test_whole_files_are_carried_on(self, tmp_path: Path, output: Path) -> None:
+    def test_whole_files_are_carried_on(self, tmp_path: Path, output: Path, make_scorer) -> None:
         output.parent.mkdir()
         inputs = []
         for number in range(30):
             inputs.append(str(tmp_path / f"{number}.txt"))
             Path(inputs[-1]).write_text("x" * number)
-        target = plan_whole(inputs, output=str(output), force=True)
+        job = plan_whole(inputs, output=str(output), force=True)
         with pytest.raises(KeyboardInterrupt):
-            score_whole(inputs, target, [Stopping(2)], manifests=MANIFESTS, resume=True)
-        rest = CountingScorer()
-        summary = score_whole(inputs, target, [rest], manifests=MANIFESTS, resume=True)
+            run_job(job, [make_scorer(stop_at=2)], resume=True)
+        rest = make_scorer()
+        summary = run_job(job, [rest], resume=True)
         found = output.read_bytes()
-        score_whole(inputs, target, [LengthScorer()])
+        run_job(job, [make_scorer()])
         assert found == output.read_bytes()
         assert summary.rows == 30
-        assert 0 < sum(rest.calls) < 30
+        assert 0 < sum(rest.engine.calls) < 30
 
 
 class TestErrors:
     @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
     def test_nothing_is_left_of_an_output_that_fails_halfway(
-        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, run
     ) -> None:
         monkeypatch.setattr(window, "WINDOW_ROWS", 2)
         (tmp_path / "a.txt").write_bytes(b"one\ntwo\nthree\nfour\n\xff\n")
@@ -697,15 +457,17 @@ class TestErrors:
     @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, MemoryError])
     @pytest.mark.parametrize("out", ["b.parquet", "b.csv.zst", "b.jsonl"])
     def test_nothing_is_left_when_scoring_fails(
-        self, tmp_path: Path, error: type[BaseException], out: str, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, error: type[BaseException], out: str, monkeypatch: pytest.MonkeyPatch, run, make_scorer
     ) -> None:
-        def fail(self: LengthScorer, texts: pa.Array) -> npt.NDArray[np.float32]:
+        scorer = make_scorer()
+
+        def fail(texts: pa.Array, pool: Executor) -> None:
             raise error
 
-        monkeypatch.setattr(LengthScorer, "score", fail)
+        monkeypatch.setattr(scorer.engine, "submit", fail)
         (tmp_path / out).write_text("earlier")
         with pytest.raises(error):
-            run(REVIEWS, tmp_path / out)
+            run(REVIEWS, tmp_path / out, scorers=[scorer])
         assert files(tmp_path) == [out]
         assert (tmp_path / out).read_text() == "earlier"
 
@@ -717,7 +479,7 @@ class TestErrors:
         with pytest.raises(InputError, match=r"b\.csv: several columns"):
             check_inputs(plan_jobs(names, output=None, format=None, force=False), added)
         with pytest.raises(InputError, match=r"c\.csv: no such file"):
-            check_readable(names)
+            check_inputs([plan_whole(names, output=None, force=False)], added)
         with pytest.raises(InputError, match=r"x\.parquet\.gz: no such file"):
             check_inputs(plan_jobs([str(tmp_path / "x.parquet.gz")], output=None, format=None, force=False), added)
         (tmp_path / "d.csv").write_text("text,score\n")
@@ -725,13 +487,13 @@ class TestErrors:
             check_inputs(plan_jobs([str(tmp_path / "d.csv")], output=None, format=None, force=False), added)
 
 
-def test_whole_files_become_one_table(tmp_path: Path) -> None:
+def test_whole_files_become_one_table(tmp_path: Path, make_scorer) -> None:
     (tmp_path / "a.txt").write_text("first\nsecond\n")
     (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"x" * 70))
     (tmp_path / "c.md").write_text(" \n")
     inputs = [str(tmp_path / name) for name in ("a.txt", "b.txt.gz", "c.md")]
-    target = plan_whole(inputs, output=str(tmp_path / "out.csv"), force=False)
-    summary = score_whole(inputs, target, [LengthScorer()])
+    job = plan_whole(inputs, output=str(tmp_path / "out.csv"), force=False)
+    summary = run_job(job, [make_scorer()])
     assert (summary.name, summary.rows, summary.scored) == ("3 files", 3, 2)
     assert (tmp_path / "out.csv").read_text() == (
         f"file,sentiment,score\n{inputs[0]},negative,0.13131313\n{inputs[1]},positive,0.7070707\n{inputs[2]},,\n"

@@ -8,7 +8,7 @@ import pytest
 
 from sentscore import ArtifactError
 from sentscore.model import artifact as artifact_module
-from sentscore.model.artifact import FileEntry, load_artifact, locate
+from sentscore.model.artifact import FileEntry, load_artifact, locate_artifact
 from sentscore.scorer import Scorer
 
 
@@ -27,7 +27,7 @@ def test_an_artifact_is_verified_and_read(copy) -> None:
     assert artifact.name == "lstm"
     assert artifact.graphs["fp32"] == (copy / "model.onnx").read_bytes()
     assert artifact.size == sum((copy / name).stat().st_size for name in ("model.onnx", "vocab.json"))
-    assert artifact.manifest.files["model.onnx"] == FileEntry.of(artifact.graphs["fp32"])
+    assert artifact.manifest.files["model.onnx"] == FileEntry.from_content(artifact.graphs["fp32"])
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "vocab.json"])
@@ -77,19 +77,19 @@ def test_a_manifest_that_is_not_json_is_refused(copy) -> None:
 def test_a_name_stands_for_a_shipped_artifact(tiny_artifact, tmp_path, monkeypatch) -> None:
     shutil.copytree(tiny_artifact, tmp_path / "shipped" / "lstm")
     monkeypatch.setattr(artifact_module, "artifacts_folder", lambda: tmp_path / "shipped")
-    assert locate("lstm") == tmp_path / "shipped" / "lstm"
+    assert locate_artifact("lstm") == tmp_path / "shipped" / "lstm"
     with pytest.raises(ArtifactError, match="model 'bert': no such model: use one of lstm"):
-        locate("bert")
+        locate_artifact("bert")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ArtifactError, match=r"a folder without manifest\.json"):
-        locate(tmp_path / "empty")
+        locate_artifact(tmp_path / "empty")
 
 
 def test_a_graph_of_another_model_is_refused(copy, tiny_gru_artifact) -> None:
     model = (tiny_gru_artifact / "model.onnx").read_bytes()
     (copy / "model.onnx").write_bytes(model)
     files = json.loads((copy / "manifest.json").read_text())["files"]
-    entry = FileEntry.of(model)
+    entry = FileEntry.from_content(model)
     change_manifest(copy, files={**files, "model.onnx": {"sha256": entry.sha256, "size": entry.size}})
     with pytest.raises(ArtifactError, match="its metadata has name 'gru', the artifact 'lstm'"):
         Scorer.load(copy)
@@ -102,7 +102,7 @@ def test_a_graph_with_external_data_is_refused(copy) -> None:
     onnx.save(model, copy / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
     content = (copy / "model.onnx").read_bytes()
     files = json.loads((copy / "manifest.json").read_text())["files"]
-    entry = FileEntry.of(content)
+    entry = FileEntry.from_content(content)
     change_manifest(copy, files={**files, "model.onnx": {"sha256": entry.sha256, "size": entry.size}})
     with pytest.raises(ArtifactError, match="ONNX Runtime cannot load it"):
         Scorer.load(copy)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentscore.model.batching import batches_by_length, pad, padded
+from sentscore.model.batching import batches_by_length, pad_batch
 from sentscore.text.encoder import EncodedTexts
 
 
@@ -19,7 +19,8 @@ def test_every_text_with_tokens_is_in_one_batch_within_the_budget(lengths, batch
 
 
 def test_texts_are_padded_behind_their_end() -> None:
-    token_ids, lengths = pad([np.array([4, 5], np.int32), np.array([6], np.int32), np.array([], np.int32)], 1)
+    encoded = EncodedTexts(np.array([4, 5, 6], np.int32), np.array([0, 2, 3, 3]))
+    token_ids, lengths = pad_batch(encoded, np.arange(3), 1)
     assert token_ids.tolist() == [[4, 5], [6, 1], [1, 1]]
     assert lengths.tolist() == [2, 1, 1]
     assert token_ids.dtype == lengths.dtype == np.int32
@@ -27,4 +28,4 @@ def test_texts_are_padded_behind_their_end() -> None:
 
 def test_rows_are_padded_in_the_order_asked_for() -> None:
     encoded = EncodedTexts(np.array([4, 5, 6], np.int32), np.array([0, 2, 3]))
-    assert padded(encoded, np.array([1, 0]), 9)[0].tolist() == [[6, 9], [4, 5]]
+    assert pad_batch(encoded, np.array([1, 0]), 9)[0].tolist() == [[6, 9], [4, 5]]

@@ -339,9 +339,9 @@ class TestPlans:
             self.plan(tmp_path / "a.csv", force=True)
 
     def test_whole_files_go_to_stdout_as_csv_or_to_one_output(self, tmp_path: Path) -> None:
-        assert plan_whole(["a", "b"], output=None, force=False) == Target(None, Format(Kind.CSV))
+        assert plan_whole(["a", "b"], output=None, force=False).target == Target(None, Format(Kind.CSV))
         path = tmp_path / "c.parquet"
-        assert plan_whole(["a", "b"], output=str(path), force=False) == Target(path, Format(Kind.PARQUET))
+        assert plan_whole(["a", "b"], output=str(path), force=False).target == Target(path, Format(Kind.PARQUET))
         path.touch()
         with pytest.raises(OutputError, match="exists already"):
             plan_whole(["a", "b"], output=str(path), force=False)

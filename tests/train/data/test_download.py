@@ -12,8 +12,8 @@ from typing import ClassVar
 import pytest
 
 from sentscore.errors import InputError, OutputError
+from sentscore.progress import Progress
 from sentscore_train.data.download import download
-from sentscore_train.progress import Progress
 
 CONTENT = bytes(range(256)) * 4_000  # 1 MB: several reads
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -12,6 +12,7 @@ import pytest
 from sentscore import ArtifactError, InputError, Scorer, UsageError
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.model.session import Session
+from sentscore.progress import Progress
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore_train.data.splits import movie_split
@@ -25,7 +26,6 @@ from sentscore_train.evaluation.evaluate import (
     read_test,
     score_reviews,
 )
-from sentscore_train.progress import Progress
 
 TEXTS = ["a great film", "awful , boring", "i loved this story !", "too long", "a great film", "not good at all"]
 
@@ -92,7 +92,7 @@ def test_a_graph_that_rounds_the_weights_of_another_counts_both(make_run, tmp_pa
 
     export(make_run("lstm"), tmp_path / "out", precisions=["fp16"], parity=ParityConfig(batches=2))
     artifact = load_artifact(tmp_path / "out")
-    found = evaluate("mine", Scorer(artifact, device="cpu", precision="fp16"), reviews)
+    found = evaluate("mine", Scorer.load(artifact, device="cpu", precision="fp16"), reviews)
     assert found.precision == "fp16"
     assert found.size == len(artifact.graphs["fp16"]) + len(artifact.graphs["fp32"]) + len(artifact.vocabulary.encode())
 
@@ -137,7 +137,7 @@ def test_one_label_alone_is_refused(scorer) -> None:
 def test_a_manifest_without_a_temperature_is_refused(tiny_artifact, tmp_path, reviews) -> None:
     artifact = with_manifest(tiny_artifact, tmp_path / "copy", calibration={})
     with pytest.raises(ArtifactError, match=r"copy/manifest\.json: no calibration\.temperature"):
-        evaluate("mine", Scorer(artifact, device="cpu"), reviews)
+        evaluate("mine", Scorer.load(artifact, device="cpu"), reviews)
 
 
 @pytest.mark.parametrize("labels", [[1, 0], [1.0, 0.0], [True, False]])

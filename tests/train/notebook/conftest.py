@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from sentscore.progress import Report, silent
 from sentscore_train.models.classifier import Cell
 from sentscore_train.notebook import glove
 from sentscore_train.notebook.glove import GloveFile
 from sentscore_train.notebook.train import NotebookConfig, NotebookResult, run_notebook
-from sentscore_train.progress import Report, silent
 
 GOOD, BAD = ("great", "lovely", "Superb"), ("awful", "dull", "Horrid")
 

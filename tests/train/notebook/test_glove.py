@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sentscore.errors import InputError, UsageError
+from sentscore.progress import Progress
 from sentscore_train.notebook import glove
 from sentscore_train.notebook.glove import GloveFile, load_glove, prepare_glove
-from sentscore_train.progress import Progress
 
 TEXT = b"the 0.5 -1 2\n\xc2\xa0 1 2 3\ncaf\xc3\xa9 0 0.25 1e-3\n"
 

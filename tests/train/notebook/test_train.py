@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from sentscore.errors import UsageError
+from sentscore.progress import Progress
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.models.classifier import Cell
 from sentscore_train.notebook import train as notebook
 from sentscore_train.notebook.train import NotebookConfig, NotebookResult
-from sentscore_train.progress import Progress
 from sentscore_train.training import checkpoint
 
 Run = Any  # the runner that conftest.py makes

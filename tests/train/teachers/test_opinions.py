@@ -5,8 +5,8 @@ import pytest
 
 from sentscore import Scorer
 from sentscore.model.artifact import load_artifact
+from sentscore.progress import Progress
 from sentscore_train.evaluation.calibration import fit_temperature
-from sentscore_train.progress import Progress
 from sentscore_train.teachers.opinions import model_opinion, soft_labels, vector_opinion
 
 WORDS = ["great", "awful", "film", "the", "a", "story", "too", "long", "not", "and"]
@@ -17,7 +17,7 @@ def test_a_model_gives_the_logit_of_its_score(tiny_artifact) -> None:
     texts = ["a great story", "", "awful and too long"]
     seen: list[Progress] = []
     found = model_opinion(artifact, texts, seen.append)
-    score = Scorer(artifact, device="cpu").score(texts).astype(float)
+    score = Scorer.load(artifact, device="cpu").score(texts).astype(float)
     assert found.dtype == np.float32
     assert found[1] == 0.0
     assert 1 / (1 + np.exp(-found[[0, 2]].astype(float))) == pytest.approx(score[[0, 2]], abs=1e-6)

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from sentscore import InputError, UsageError
+from sentscore.progress import Progress
 from sentscore.text.encoder import EncodedTexts
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.extracts import ExtractConfig
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
 from sentscore_train.models.weights import load_tensors
-from sentscore_train.progress import Progress
 from sentscore_train.training import checkpoint, loop
 from sentscore_train.training.config import TrainConfig
 from sentscore_train.training.loop import one_cycle, predict, train, update_average

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sentscore.progress import Progress
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore_train.data.word_vectors import SkipGramConfig
-from sentscore_train.progress import Progress
 from sentscore_train.teachers.document_vectors import DocVectorConfig
 from sentscore_train.training import prepare as module
 from sentscore_train.training.config import TrainConfig

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from sentscore_train.progress import Progress, Report
+from sentscore.progress import Progress, Report
 
 _LOG_EVERY_S = 60.0  # where stderr is not a terminal, a line so often and one at the end of a phase
 
@@ -67,7 +67,7 @@ def _figures(progress: Progress, started: float, first: int) -> str:
         parts.append(f"loss {progress.loss:.4f}")
     if progress.accuracy is not None:
         parts.append(f"accuracy {progress.accuracy:.2%}")
-    if seconds > 0 and progress.total > 1:
+    if seconds > 0 and (progress.total or 0) > 1:
         parts.append(f"{(progress.done - first) / seconds:,.0f}/s")
     return " ".join(parts)
 
@@ -80,7 +80,7 @@ def _lines() -> Report:
         now = time.monotonic()
         if progress.phase != phase:
             phase, started, first, last = progress.phase, now, progress.done, now
-        elif now - last < _LOG_EVERY_S and progress.done < progress.total:
+        elif now - last < _LOG_EVERY_S and progress.done < (progress.total or 0):
             return
         last = now
         share = f"{progress.done:,}/{progress.total:,}"

@@ -12,16 +12,15 @@ import typer
 
 from sentscore.cli.guard import require
 from sentscore.cli.options import (
-    DeviceChoice,
     DeviceOption,
     JsonOption,
-    PrecisionChoice,
     PrecisionOption,
     ThreadsOption,
     complete_model,
 )
 from sentscore.errors import UsageError
 from sentscore.files import output_errors, write_file
+from sentscore.model.options import ModelOptions
 from sentscore_train.cli.options import DataDirOption, ImdbOption, PartialOption
 
 if TYPE_CHECKING:
@@ -71,8 +70,8 @@ def evaluate_cli(
     imdb: ImdbOption = None,
     data_dir: DataDirOption = Path("data"),
     allow_partial: PartialOption = False,
-    precision: PrecisionOption = PrecisionChoice.AUTO,
-    device: DeviceOption = DeviceChoice.AUTO,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     output: OutputOption = None,
     as_json: JsonOption = False,
@@ -91,9 +90,7 @@ def evaluate_cli(
         imdb=imdb,
         data_dir=data_dir,
         allow_partial=allow_partial,
-        precision=precision,
-        device=device,
-        threads=threads,
+        options=ModelOptions(device, precision, threads=threads),
         output=output,
     )
     if output is not None:
@@ -110,8 +107,8 @@ def compare_cli(
     imdb: ImdbOption = None,
     data_dir: DataDirOption = Path("data"),
     allow_partial: PartialOption = False,
-    precision: PrecisionOption = PrecisionChoice.AUTO,
-    device: DeviceOption = DeviceChoice.AUTO,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     output: OutputOption = None,
     as_json: JsonOption = False,
@@ -133,9 +130,7 @@ def compare_cli(
         imdb=imdb,
         data_dir=data_dir,
         allow_partial=allow_partial,
-        precision=precision,
-        device=device,
-        threads=threads,
+        options=ModelOptions(device, precision, threads=threads),
         output=output,
     )
     found = compare(models[0], models[1], reviews)
@@ -153,9 +148,7 @@ def _evaluated(
     imdb: Path | None,
     data_dir: Path,
     allow_partial: bool,
-    precision: PrecisionChoice,
-    device: DeviceChoice,
-    threads: int | None,
+    options: ModelOptions,
     output: Path | None,
 ) -> tuple[LabelledReviews, list[Evaluation]]:
     """Reads the reviews and evaluates the models on them, one after the other."""
@@ -185,7 +178,7 @@ def _evaluated(
             )
         found = []
         for model, artifact in zip(models, artifacts, strict=True):
-            scorer = Scorer(artifact, device=device.value, precision=precision.value, threads=threads)
+            scorer = Scorer(artifact, options)
             found.append(evaluate(model, scorer, reviews, report))
     return reviews, found
 

@@ -24,9 +24,9 @@ from sentscore_train.cli.options import (
 if TYPE_CHECKING:
     import torch
 
+    from sentscore.progress import Report
     from sentscore_train.models.classifier import Cell
     from sentscore_train.notebook.train import NotebookConfig
-    from sentscore_train.progress import Report
     from sentscore_train.training.config import TrainConfig
 
 Preset = Literal["notebook", "default"]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sentscore.model.batching import padded
+from sentscore.model.batching import pad_batch
 from sentscore.text.encoder import EncodedTexts
 from sentscore.text.vocabulary import Vocabulary
 
@@ -46,7 +46,7 @@ class LabelledTexts:
 
     def batch(self, rows: npt.NDArray[np.int64], pad_id: int) -> Batch:
         """The rows [B] padded to the longest of them; a text without tokens becomes one `pad_id`."""
-        token_ids, lengths = padded(self.encoded, rows, pad_id)
+        token_ids, lengths = pad_batch(self.encoded, rows, pad_id)
         return Batch(
             torch.from_numpy(token_ids).long(),
             torch.from_numpy(lengths).long(),

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from sentscore.errors import InputError
 from sentscore.files import output_errors
-from sentscore_train.progress import Progress, Report, silent
+from sentscore.progress import Progress, Report, silent
 
 _READ_BYTES: Final = 1 << 18  # large enough for speed, small enough for a smooth progress bar
 _LONGEST_WAIT_S: Final = 60.0

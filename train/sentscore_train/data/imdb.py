@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sentscore.errors import InputError
+from sentscore.progress import Report, silent
 from sentscore_train.data.download import download
-from sentscore_train.progress import Report, silent
 
 URL: Final = "http://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 MD5: Final = "7c2ac02c03563afcf9b574c7e56c153a"

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 from sentscore.columns import choose_column, describe_columns
 from sentscore.errors import ArtifactError, InputError, UsageError
 from sentscore.model.artifact import LAYOUT, Artifact, Precision
+from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore.text.normalize import as_text_array
 from sentscore_train.data.imdb import Reviews, load_imdb
 from sentscore_train.data.splits import movie_split
 from sentscore_train.evaluation.metrics import Agreement, Calibration, Metrics, agreement, measure
-from sentscore_train.progress import Progress, Report, silent
 
 Split = Literal["test", "validation", "train"]
 
@@ -222,7 +222,7 @@ def score_reviews(scorer: Scorer, reviews: LabelledReviews, report: Report = sil
     report(Progress(phase, 0, len(reviews)))
     began = time.perf_counter()
     try:
-        texts = scorer.encode(as_text_array(reviews.texts)).result()
+        texts = scorer.engine.encode(as_text_array(reviews.texts)).result()
     except InputError as error:
         raise InputError(f"{reviews.source}: {error}") from error
     lengths = np.append(texts.encoded.lengths, 0)[texts.rows]  # a null's row is one behind the last
@@ -230,8 +230,8 @@ def score_reviews(scorer: Scorer, reviews: LabelledReviews, report: Report = sil
         raise InputError(
             f"{reviews.source}: row {lengths.argmin() + 1:,} has no text to score: leave such rows out of the table"
         )
-    with scorer.pool() as pool:
-        scoring = scorer.submit(texts, pool)
+    with scorer.engine.pool() as pool:
+        scoring = scorer.engine.submit(texts, pool)
         while not scoring.wait(_POLL_S):
             report(Progress(phase, int(len(reviews) * scoring.tokens_done / scoring.tokens), len(reviews)))
         probabilities = scoring.result()

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import torch
 
+from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
 from sentscore_train.data.imdb import load_imdb
-from sentscore_train.progress import Progress, Report, silent
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

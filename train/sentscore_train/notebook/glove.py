@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from sentscore.errors import InputError, UsageError
 from sentscore_train.data.download import download, hash_file
 from sentscore_train.notebook.archives import extract_zip_member
-from sentscore_train.progress import Progress, Report, silent
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from sentscore.errors import UsageError
 from sentscore.files import write_file
+from sentscore.progress import Progress, Report, silent
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.models.classifier import Cell
 from sentscore_train.models.weights import load_tensors, to_tensors
@@ -35,7 +36,6 @@ from sentscore_train.notebook.data import NotebookData, build_notebook_data, loa
 from sentscore_train.notebook.glove import load_glove
 from sentscore_train.notebook.model import NotebookClassifier, start_from_vectors
 from sentscore_train.notebook.state import State, found_state, restore, save
-from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.training import checkpoint
 from sentscore_train.training.config import Precision
 from sentscore_train.training.device import autocast, resolve_run_precision
@@ -346,7 +346,7 @@ def _report_batch(run: _Run, state: State, total: int) -> None:
     if state.phase == "validation":
         phase += " validation"
     done = min(state.batch * run.config.batch_size, total)
-    run.report(Progress(phase, done, total, state.loss, state.accuracy))
+    run.report(Progress(phase, done, total, loss=state.loss, accuracy=state.accuracy))
 
 
 def _save(run: _Run, state: State) -> None:

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from sentscore.model.artifact import Artifact
+from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore_train.evaluation.calibration import fit_temperature
 from sentscore_train.evaluation.metrics import logits_of
-from sentscore_train.progress import Progress, Report, silent
 
 Logits = npt.NDArray[np.float32]
 
@@ -46,7 +46,7 @@ def model_opinion(artifact: Artifact, texts: Sequence[str], report: Report = sil
         texts: the texts [n].
         report: told how far it is.
     """
-    scorer = Scorer(artifact, device="auto", precision="fp32")
+    scorer = Scorer.load(artifact, device="auto", precision="fp32")
     parts = []
     for start in range(0, len(texts), _STEP):
         parts.append(scorer.score(texts[start : start + _STEP]))

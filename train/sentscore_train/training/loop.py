@@ -23,6 +23,7 @@ from torch import nn
 from sentscore.errors import UsageError
 from sentscore.files import write_file
 from sentscore.model.batching import batches_by_length
+from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import head_and_tail
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, TrainingData, training_order
@@ -30,7 +31,6 @@ from sentscore_train.data.extracts import sentence_ends, with_extracts
 from sentscore_train.evaluation.calibration import fit_temperature, log_loss
 from sentscore_train.models.classifier import Architecture, Cell, SentimentClassifier
 from sentscore_train.models.weights import load_tensors, to_tensors
-from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.training import checkpoint
 from sentscore_train.training.config import Precision, TrainConfig
 from sentscore_train.training.device import autocast, resolve_run_precision
@@ -129,8 +129,8 @@ def train(
                     f"epoch {state.epoch + 1}/{config.epochs}",
                     state.seen,
                     len(texts),
-                    state.loss_sum / state.seen,
-                    state.correct / state.seen,
+                    loss=state.loss_sum / state.seen,
+                    accuracy=state.correct / state.seen,
                 )
             )
         _finish_epoch(run_dir, recipe, state, averaged, data, device, report)

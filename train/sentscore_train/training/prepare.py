@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sentscore.model.artifact import Artifact, load_artifact
+from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.rules import stored_rules
@@ -21,7 +22,6 @@ from sentscore_train.data.imdb import Imdb, load_imdb
 from sentscore_train.data.splits import movie_split
 from sentscore_train.data.vocabulary import build_vocabulary
 from sentscore_train.data.word_vectors import skip_gram
-from sentscore_train.progress import Progress, Report, silent
 from sentscore_train.teachers.document_vectors import document_vectors
 from sentscore_train.teachers.nbsvm import NbSvm, NbSvmConfig
 from sentscore_train.teachers.opinions import Logits, model_opinion, soft_labels, vector_opinion

@@ -1,0 +1,182 @@
+"""Runs a model: encodes texts, cuts them into batches and has threads score those with ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from threading import Lock
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sentscore.model.artifact import Artifact
+from sentscore.model.batching import Rows, batches_by_length, pad_batch
+from sentscore.model.cpu import available_cpus
+from sentscore.model.cuda import device_memory
+from sentscore.model.options import ModelOptions
+from sentscore.model.session import Session, has_scan
+from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.processes import DistinctTexts, EncodingProcesses, encode_distinct
+from sentscore.text.vocabulary import Vocabulary
+
+_CPU_BATCH_TOKENS: Final = 2_048  # about 8 reviews, which keeps the caches warm
+_CPU_BATCH_TOKENS_SCAN: Final = 12_288  # the GRU in int8 takes as long for a step's many nodes as for its products
+_CUDA_BATCH_TOKENS: Final = (16_384, 524_288)  # the least and the most: over a thousand reviews
+_CUDA_TOKEN_BYTES: Final = 64 << 10  # of a GPU's memory: the layers' inputs, gates and outputs, two batches in flight
+_CUDA_THREADS: Final = 2  # one batch is prepared while the other is computed
+_MOST_ENCODE_PROCESSES: Final = 8
+
+
+class Scoring:
+    """The scores of some texts while they are computed, batch by batch.
+
+    Attributes:
+        tokens: The number of tokens to score; equal texts count once.
+        tokens_done: The number of tokens whose texts have a score; may be read from any thread.
+        seconds: The time that the model took, summed over all threads.
+        futures: One for each batch.
+    """
+
+    def __init__(self, texts: DistinctTexts) -> None:
+        self.tokens = int(texts.encoded.lengths.sum())
+        self.tokens_done = 0
+        self.seconds = 0.0
+        self.futures: list[Future[None]] = []
+        self._rows = texts.rows
+        self._scores = np.full(len(texts.encoded) + 1, np.nan, np.float32)  # the last one is a null's
+        self._lock = Lock()
+
+    def add(self, rows: Rows, scores: npt.NDArray[np.float32], tokens: int, seconds: float) -> None:
+        """Stores the scores [B] of the distinct texts in a batch."""
+        self._scores[rows] = scores
+        with self._lock:
+            self.tokens_done += tokens
+            self.seconds += seconds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for at most `timeout` seconds. Returns whether `result` would wait no longer."""
+        done, pending = wait(self.futures, timeout, FIRST_EXCEPTION)
+        return not pending or any(future.exception() for future in done)
+
+    def result(self) -> npt.NDArray[np.float32]:
+        """Waits for all scores and returns them, float32 [n]; NaN where there is nothing to score.
+
+        Raises:
+            Exception: The first error of a batch, without waiting for the others.
+        """
+        for future in wait(self.futures, None, FIRST_EXCEPTION).done:
+            future.result()
+        return self._scores[self._rows]
+
+
+class Engine:
+    """A loaded model at work.
+
+    Args:
+        artifact: The verified artifact.
+        options: How to run it.
+
+    Attributes:
+        artifact: The verified artifact.
+        vocabulary: The vocabulary of the token ids.
+        device: What the model runs on, `cpu` or `cuda`.
+        precision: What it computes in: `fp32`, `int8` or `fp16`.
+        why_not_cuda: Why `auto` did not take CUDA; empty otherwise.
+        batch_tokens: The tokens of a batch, padding included.
+        threads: The number of batches that are scored at a time.
+
+    Raises:
+        ArtifactError: The vocabulary or the graph is damaged, or of another version.
+        DeviceError: `cuda` was asked for and cannot be used.
+        UsageError: The model or the device does not have the precision.
+    """
+
+    def __init__(self, artifact: Artifact, options: ModelOptions) -> None:
+        self.artifact = artifact
+        self.vocabulary = Vocabulary.from_json(artifact.vocabulary, file=artifact.path / "vocab.json")
+        self._encoder = Encoder(self.vocabulary)
+        self._processes: EncodingProcesses | None = None
+        self._session = Session(artifact, device=options.device, precision=options.precision)
+        self.device = self._session.device
+        self.precision = self._session.precision
+        self.why_not_cuda = self._session.why_not_cuda
+        self.batch_tokens = options.batch_tokens or choose_batch_tokens(
+            artifact, device=self.device, precision=self.precision
+        )
+        self.threads = options.threads or (_CUDA_THREADS if self.device == "cuda" else available_cpus())
+
+    def score(self, texts: pa.Array) -> npt.NDArray[np.float32]:
+        """Returns the probability that each text is positive, float32 [n]; NaN where there is nothing to score.
+
+        Args:
+            texts: An Arrow array of strings [n], which must be valid UTF-8.
+        """
+        return self._score(encode_distinct(self._encoder, texts))
+
+    def score_encoded(self, encoded: EncodedTexts) -> npt.NDArray[np.float32]:
+        """Returns the probability that each text is positive, float32 [n], for token ids of this model's vocabulary."""
+        return self._score(DistinctTexts(encoded, np.arange(len(encoded))))
+
+    def _score(self, texts: DistinctTexts) -> npt.NDArray[np.float32]:
+        with self.pool() as pool:
+            return self.submit(texts, pool).result()
+
+    @contextmanager
+    def pool(self) -> Iterator[Executor]:
+        """Starts the threads for `submit`; batches that have not begun are dropped at the end."""
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def submit(self, texts: DistinctTexts, pool: Executor) -> Scoring:
+        """Has the threads of a pool score encoded texts, and returns at once.
+
+        Texts that are submitted while others are scored wait for their turn, so that no thread is idle in between.
+        """
+        scoring = Scoring(texts)
+
+        def run(rows: Rows) -> None:
+            began = perf_counter()
+            token_ids, lengths = pad_batch(texts.encoded, rows, self.vocabulary.pad_id)
+            probability = self._session.run(token_ids, lengths)[1]
+            scoring.add(rows, probability, int(lengths.sum()), perf_counter() - began)
+
+        for rows in batches_by_length(texts.encoded.lengths, batch_tokens=self.batch_tokens):
+            scoring.futures.append(pool.submit(run, rows))
+        return scoring
+
+    def encode(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
+        """Encodes texts, which must be valid UTF-8, for `submit`: here or, after `encode_in_processes`, elsewhere."""
+        if self._processes is not None:
+            return self._processes.submit(texts)
+        done: Future[DistinctTexts] = Future()
+        done.set_result(encode_distinct(self._encoder, texts))
+        return done
+
+    def encode_in_processes(self, processes: int | None = None) -> None:
+        """Makes `encode` use other processes, since a GPU scores faster than one process encodes.
+
+        Args:
+            processes: How many; None takes one for each processor but one, at most 8. 0 encodes in this thread again.
+        """
+        count = min(available_cpus() - 1, _MOST_ENCODE_PROCESSES) if processes is None else processes
+        self._processes = EncodingProcesses(self.vocabulary, count) if count > 0 else None
+
+    @property
+    def blocks_ahead(self) -> int:
+        """How many results of `encode` should be waited for at a time, so that every process has work."""
+        return 0 if self._processes is None else self._processes.processes + 1
+
+
+def choose_batch_tokens(artifact: Artifact, *, device: str, precision: str) -> int:
+    """Returns the tokens of a batch, padding included: a measured number on a CPU, as many as fit on a GPU."""
+    if device == "cpu":
+        return _CPU_BATCH_TOKENS_SCAN if has_scan(artifact, precision) else _CPU_BATCH_TOKENS
+    least, most = _CUDA_BATCH_TOKENS
+    return max(least, min(most, device_memory() // _CUDA_TOKEN_BYTES))

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sentscore.model.engine import Scoring
+from sentscore.progress import Progress
+from sentscore.sources import source as window
+
+REVIEWS = Path(__file__).parents[2] / "data" / "reviews.parquet"
+
+
+class TestWindows:
+    @pytest.mark.parametrize("ending", ["txt", "csv", "jsonl", "parquet"])
+    def test_rows_keep_their_order_over_windows(
+        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, run, sentiment_of
+    ) -> None:
+        monkeypatch.setattr(window, "WINDOW_ROWS", 7)
+        texts = ["x" * (n % 37) for n in range(100)]
+        (tmp_path / "a.txt").write_text("".join(text + "\n" for text in texts))
+        run(tmp_path / "a.txt", tmp_path / f"b.{ending}")
+        run(tmp_path / "a.txt", tmp_path / "c.parquet")
+        table = pq.read_table(tmp_path / "c.parquet")
+        assert table["text"].to_pylist() == texts
+        assert table["sentiment"].to_pylist() == [sentiment_of(text) for text in texts]
+        if ending != "txt":
+            run(tmp_path / f"b.{ending}", tmp_path / "d.jsonl", prefix="again_", column="text")
+            lines = (tmp_path / "d.jsonl").read_text().splitlines()
+            assert [json.loads(line)["text"] for line in lines] == texts
+
+    def test_progress_is_told_as_rows_are_done(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, make_scorer
+    ) -> None:
+        monkeypatch.setattr(window, "WINDOW_ROWS", 25)
+        monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 25)
+        seen: list[Progress] = []
+        run(REVIEWS, tmp_path / "a.csv", scorers=[make_scorer(), make_scorer("gru")], on_progress=seen.append)
+        assert all(progress.total == 60 for progress in seen)
+        # What is encoded ahead counts too, for this scorer is done at once.
+        assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
+        assert seen[-1].done == 60
+        seen.clear()
+        run(tmp_path / "a.csv", tmp_path / "b.csv", prefix="again_", on_progress=seen.append)
+        size = (tmp_path / "a.csv").stat().st_size
+        assert [(progress.total, progress.size) for progress in seen] == [(None, size)] * 3
+        assert [progress.done for progress in seen] == [50, 60, 60]
+        assert seen[-1].position == size
+
+    def test_progress_is_told_while_a_block_is_scored(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run
+    ) -> None:
+        seen: list[Progress] = []
+
+        def wait(scoring: Scoring, timeout: float) -> bool:
+            quarter = scoring.tokens // 4
+            scoring.tokens_done = quarter if scoring.seconds else scoring.tokens_done + quarter
+            scoring.seconds = 0.0
+            return scoring.tokens_done == scoring.tokens
+
+        monkeypatch.setattr(Scoring, "wait", wait)
+        run(REVIEWS, tmp_path / "a.csv", on_progress=seen.append)
+        assert [progress.done for progress in seen] == [15, 30, 45, 60]
+
+    def test_small_row_groups_are_scored_together(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        run,
+        make_scorer,
+        sentiment_of,
+    ) -> None:
+        pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
+        monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 40)
+        scorer = make_scorer()
+        run(tmp_path / "a.parquet", scorers=[scorer])
+        calls = scorer.engine.calls
+        assert calls == [40, 40, 10]
+        found = pq.ParquetFile(tmp_path / "a.scored.parquet")
+        assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [10] * 9
+        assert found.read()["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
+
+    @pytest.mark.parametrize("group", [90, 33, 2])
+    def test_the_first_block_is_small(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        group: int,
+        run,
+        make_scorer,
+        sentiment_of,
+    ) -> None:
+        texts = ["x" * n for n in range(1, 91)]
+        pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=group)
+        monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 40)
+        monkeypatch.setattr("sentscore.jobs.pipeline.FIRST_ROWS", 6)
+        scorer = make_scorer()
+        run(tmp_path / "a.parquet", scorers=[scorer])
+        calls = scorer.engine.calls
+        assert calls[0] == 6
+        assert max(calls) > 6  # only the first is
+        assert sum(calls) == 90
+        found = pq.ParquetFile(tmp_path / "a.scored.parquet")
+        groups = [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)]
+        before = pq.ParquetFile(tmp_path / "a.parquet").metadata
+        assert groups == [before.row_group(n).num_rows for n in range(before.num_row_groups)]
+        assert found.read()["text"].to_pylist() == texts
+        assert found.read()["sentiment"].to_pylist() == [sentiment_of(text) for text in texts]
+
+    def test_blocks_are_encoded_ahead_and_come_out_in_order(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, make_scorer, sentiment_of
+    ) -> None:
+        pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
+        monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 10)
+        events: list[str] = []
+
+        scorer = make_scorer()
+        engine, encode, submit = scorer.engine, scorer.engine.encode, scorer.engine.submit
+        engine.blocks_ahead = 3
+        monkeypatch.setattr(engine, "encode", lambda texts: events.append("encode") or encode(texts))
+        monkeypatch.setattr(engine, "submit", lambda texts, pool: events.append("submit") or submit(texts, pool))
+        run(tmp_path / "a.parquet", scorers=[scorer])
+        assert events == ["encode"] * 4 + ["submit", "encode"] * 5 + ["submit"] * 4
+        found = pq.read_table(tmp_path / "a.scored.parquet")
+        assert found["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
+
+
+MEMORY_SCRIPT = """
+import resource, sys
+from sentscore import Scorer
+from sentscore.jobs import pipeline, plan_jobs, run_job
+from sentscore.sources import source as window
+
+window.WINDOW_ROWS = pipeline.BLOCK_ROWS = 400
+scorer = Scorer.load(sys.argv[1], device="cpu", threads=1)
+for name in sys.argv[2:]:
+    [job] = plan_jobs([name], output=None, format=None, force=True)
+    run_job(job, [scorer])
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl.gz", "parquet"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str, run, tiny_artifact: Path) -> None:
+    """The second file has 20 times the rows of the first, 25 MB, in windows and row groups of like size."""
+    for name, groups in (("small", 2), ("large", 40)):
+        rows = 400
+        schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+        with pq.ParquetWriter(tmp_path / f"{name}.parquet", schema) as writer:
+            for group in range(groups):
+                texts = [f"{group * rows + n} " * 150 for n in range(rows)]
+                writer.write_table(pa.table({"id": texts, "text": texts}, schema=schema))
+        if ending != "parquet":
+            run(tmp_path / f"{name}.parquet", tmp_path / f"{name}.{ending}", prefix="a_")
+            (tmp_path / f"{name}.parquet").unlink()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            MEMORY_SCRIPT,
+            tiny_artifact,
+            *[tmp_path / f"{name}.{ending}" for name in ("small", "large")],
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    small, large = map(int, done.stdout.split())
+    assert large < 1.1 * small

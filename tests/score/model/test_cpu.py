@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import onnxruntime
+
+from sentscore.model.cpu import arithmetic, available_cpus
+
+
+def test_there_is_a_cpu() -> None:
+    assert available_cpus() >= 1
+
+
+def test_the_arithmetic_is_that_of_onnxruntime_and_the_cpu() -> None:
+    assert arithmetic().startswith(f"onnxruntime {onnxruntime.__version__}, CPU ")

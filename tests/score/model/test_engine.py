@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from sentscore.model import engine as engine_module
+from sentscore.model.artifact import load_artifact
+from sentscore.model.engine import Engine
+from sentscore.model.options import ModelOptions
+
+WORDS = ["great", "awful", "film", ".", "not", "n't", "a", "story", "too", "long", "unknownword", "!"]
+
+
+@pytest.fixture(scope="module")
+def lstm(tiny_artifact) -> Engine:
+    return Engine(load_artifact(tiny_artifact), ModelOptions("cpu"))
+
+
+def reviews(count: int, longest: int = 90) -> pa.Array:
+    random = np.random.default_rng(5)
+    return pa.array([" ".join(random.choice(WORDS, random.integers(1, longest))) for _ in range(count)])
+
+
+def test_equal_texts_are_scored_once(tiny_artifact, monkeypatch) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu"))
+    texts = pa.array(["a great film", None, "awful", "a great film", "", "awful", "a great film"])
+    expected = [engine.score(texts[row : row + 1])[0] for row in range(len(texts))]
+    run = engine._session.run
+    sizes = []
+    monkeypatch.setattr(engine._session, "run", lambda ids, lengths: sizes.append(len(ids)) or run(ids, lengths))
+    assert np.array_equal(engine.score(texts), expected, equal_nan=True)
+    assert sum(sizes) == 2
+
+
+def test_texts_can_be_submitted_while_others_are_scored(lstm) -> None:
+    first, second = reviews(40), reviews(25, longest=20)
+    with lstm.pool() as pool:
+        scorings = [lstm.submit(lstm.encode(texts).result(), pool) for texts in (first, second)]
+        found = [scoring.result() for scoring in scorings]
+    assert np.array_equal(found[0], lstm.score(first))
+    assert np.array_equal(found[1], lstm.score(second))
+    assert all(scoring.wait(0) and scoring.tokens_done == scoring.tokens > 0 for scoring in scorings)
+
+
+def test_texts_can_be_encoded_in_other_processes(tiny_artifact) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu"))
+    texts = ["left out", *reviews(60).to_pylist(), None, "", "a great film"]
+    array = pa.chunked_array([texts[:30], texts[30:]]).slice(1)
+    expected = engine.score(array)
+    here = engine.encode(array).result()
+    engine.encode_in_processes(2)
+    assert engine.blocks_ahead == 3
+    futures = [engine.encode(array.slice(start, 20)) for start in range(0, len(array), 20)]
+    with engine.pool() as pool:
+        found = [engine.submit(future.result(timeout=60), pool).result() for future in futures]
+    assert np.array_equal(np.concatenate(found), expected, equal_nan=True)
+    engine.encode_in_processes(0)
+    assert engine.blocks_ahead == 0
+    assert np.array_equal(engine.encode(array).result().encoded.ids, here.encoded.ids)
+
+
+def test_a_gpu_gets_batches_by_its_memory(tiny_artifact, monkeypatch) -> None:
+    artifact = load_artifact(tiny_artifact)
+    for memory, tokens in ((0, 16_384), (8 << 30, 131_072), (141 << 30, 524_288)):
+        monkeypatch.setattr(engine_module, "device_memory", lambda memory=memory: memory)
+        assert engine_module.choose_batch_tokens(artifact, device="cuda", precision="fp16") == tokens
+
+
+def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu", batch_tokens=1, threads=2))
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(engine._session, "run", fail)
+    with pytest.raises(MemoryError, match="no memory"):
+        engine.score(reviews(10))
