@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from sentscore.errors import InputError, UsageError
+from sentscore.progress import Progress, Report, silent
 from sentscore_train.data.download import download, hash_file
 from sentscore_train.notebook.archives import extract_zip_member
 
