@@ -32,7 +32,7 @@ from sentscore.progress import Progress, Report
 from sentscore.scorer import Scorer
 from sentscore_train.cli.console import progress_bars
 from sentscore_train.data.imdb import Reviews, load_imdb
-from sentscore_train.data.splits import movie_split
+from sentscore_train.data.splits import split_by_movie
 
 Labels = npt.NDArray[np.int8]
 Right = npt.NDArray[np.bool_]
@@ -151,7 +151,7 @@ def validation_rows(train: Reviews, artifact: Artifact, *, allow_partial: bool) 
         raise InputError(
             f"{path}: no seed in data or no validation_share in recipe: name a model of the default preset"
         )
-    rows = movie_split(train.movies, train.labels, share=share, seed=seed)[1]
+    rows = split_by_movie(train.movies, train.labels, share=share, seed=seed)[1]
     expected = manifest.data.get("validation")
     if len(rows) != expected and not allow_partial:
         raise InputError(

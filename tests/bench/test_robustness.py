@@ -17,7 +17,7 @@ from sentscore import InputError
 from sentscore.model.artifact import load_artifact
 from sentscore.progress import silent
 from sentscore_train.data.imdb import load_imdb
-from sentscore_train.data.splits import movie_split
+from sentscore_train.data.splits import split_by_movie
 
 
 class OneWord:
@@ -131,7 +131,7 @@ def test_the_reviews_are_those_of_the_manifests_split(imdb, tmp_path, tiny_artif
     train = load_imdb(imdb, data_dir=imdb, allow_partial=True).train
     artifact = load_artifact(with_split(tiny_artifact, tmp_path, validation=20))
     rows = validation_rows(train, artifact, allow_partial=False)
-    assert rows.tolist() == movie_split(train.movies, train.labels, share=0.5, seed=5)[1].tolist()
+    assert rows.tolist() == split_by_movie(train.movies, train.labels, share=0.5, seed=5)[1].tolist()
     with pytest.raises(InputError, match="no seed in data or no validation_share in recipe"):
         validation_rows(train, load_artifact(tiny_artifact), allow_partial=True)
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentscore.text.encoder import EncodedTexts
-from sentscore_train.data.batches import LabelledTexts, training_order
+from sentscore_train.data.batches import LabelledTexts, order_batches
 
 
 def order(lengths: list[int], *, seed: int = 1, epoch: int = 0) -> list[np.ndarray]:
-    return training_order(np.array(lengths), batch_size=4, bucket_batches=5, seed=seed, epoch=epoch)
+    return order_batches(np.array(lengths), batch_size=4, bucket_batches=5, seed=seed, epoch=epoch)
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=90), st.integers(0, 5))

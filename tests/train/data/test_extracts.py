@@ -6,7 +6,7 @@ import pytest
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
-from sentscore_train.data.extracts import ExtractConfig, sentence_ends, with_extracts
+from sentscore_train.data.extracts import ExtractConfig, add_extracts, find_sentence_ends
 from sentscore_train.data.vocabulary import build_vocabulary
 
 REVIEWS = [
@@ -25,14 +25,14 @@ def vocabulary() -> Vocabulary:
 
 def extracts(vocabulary: Vocabulary, config: ExtractConfig, seed: int = 0) -> list[str]:
     encoded = Encoder(vocabulary).encode(as_text_array(REVIEWS))
-    found, rows = with_extracts(encoded, sentence_ends(vocabulary), config, np.random.default_rng(seed))
+    found, rows = add_extracts(encoded, find_sentence_ends(vocabulary), config, np.random.default_rng(seed))
     assert rows.tolist() == list(range(len(REVIEWS)))
     assert found.ids.dtype == np.int32
     return [" ".join(vocabulary.tokens[index] for index in found[row]) for row in range(len(found))]
 
 
 def test_tokens_of_stops_alone_end_a_sentence(vocabulary) -> None:
-    ends = {vocabulary.tokens[index] for index in np.flatnonzero(sentence_ends(vocabulary))}
+    ends = {vocabulary.tokens[index] for index in np.flatnonzero(find_sentence_ends(vocabulary))}
     assert {".", "!", "?", "..."} <= ends
     assert not {"one", "", vocabulary.tokens[vocabulary.unk_id], vocabulary.tokens[vocabulary.pad_id]} & ends
 
@@ -60,9 +60,9 @@ def test_several_sentences_stand_beside_each_other(vocabulary) -> None:
 
 def test_the_shares_are_kept_to_the_text_and_whole_texts_come_first(vocabulary) -> None:
     encoded = Encoder(vocabulary).encode(as_text_array(["One two. Three.", "First sentence. Second one..."] * 2_000))
-    ends = sentence_ends(vocabulary)
+    ends = find_sentence_ends(vocabulary)
     config = ExtractConfig(whole=0.6, share=0.3, sentences=1)
-    found, rows = with_extracts(encoded, ends, config, np.random.default_rng(5))
+    found, rows = add_extracts(encoded, ends, config, np.random.default_rng(5))
     assert rows.shape == (3_600,)
     whole, cut = rows[:2_400], rows[2_400:]
     assert len(set(whole)) == 2_400
@@ -76,12 +76,12 @@ def test_the_shares_are_kept_to_the_text_and_whole_texts_come_first(vocabulary) 
 
 def test_no_extracts_no_change_and_one_state_one_result(vocabulary) -> None:
     encoded = Encoder(vocabulary).encode(as_text_array(REVIEWS))
-    ends = sentence_ends(vocabulary)
-    found, rows = with_extracts(encoded, ends, ExtractConfig(whole=1.0, share=0.0), np.random.default_rng(1))
+    ends = find_sentence_ends(vocabulary)
+    found, rows = add_extracts(encoded, ends, ExtractConfig(whole=1.0, share=0.0), np.random.default_rng(1))
     assert (found.ids == encoded.ids).all()
     assert (found.offsets == encoded.offsets).all()
     assert rows.tolist() == list(range(len(REVIEWS)))
     empty = encoded.take(np.array([1]))
-    assert len(with_extracts(empty, ends, ExtractConfig(whole=1.0), np.random.default_rng(1))[0]) == 2
+    assert len(add_extracts(empty, ends, ExtractConfig(whole=1.0), np.random.default_rng(1))[0]) == 2
     config = ExtractConfig(whole=0.0)
     assert extracts(vocabulary, config, 7) == extracts(vocabulary, config, 7)

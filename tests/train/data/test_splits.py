@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentscore_train.data.splits import movie_split
+from sentscore_train.data.splits import split_by_movie
 
 
 @given(
@@ -14,7 +14,7 @@ from sentscore_train.data.splits import movie_split
 def test_no_movie_is_on_both_sides_and_no_row_is_lost(reviews, seed) -> None:
     movies = [movie for movie, _ in reviews]
     labels = np.array([label for _, label in reviews], np.int8)
-    train, validation = movie_split(movies, labels, share=0.3, seed=seed)
+    train, validation = split_by_movie(movies, labels, share=0.3, seed=seed)
     assert sorted([*train.tolist(), *validation.tolist()]) == list(range(len(reviews)))
     assert not {movies[row] for row in train if movies[row]} & {movies[row] for row in validation if movies[row]}
     assert (np.bincount(labels[validation], minlength=2) <= 0.3 * np.bincount(labels, minlength=2)).all()
@@ -24,13 +24,13 @@ def test_the_share_and_the_balance_are_met() -> None:
     random = np.random.default_rng(0)
     movies = [f"tt{number}" for number in random.zipf(1.3, 5000) % 900]
     labels = random.integers(0, 2, 5000).astype(np.int8)
-    _, validation = movie_split(movies, labels, share=0.1, seed=1234)
+    _, validation = split_by_movie(movies, labels, share=0.1, seed=1234)
     assert 490 <= len(validation) <= 500
     assert abs(labels[validation].mean() - labels.mean()) < 0.01
 
 
 def test_the_split_follows_from_the_seed() -> None:
     movies, labels = [str(number) for number in range(100)], np.zeros(100, np.int8)
-    first, again, other = (movie_split(movies, labels, seed=seed)[1].tolist() for seed in (1, 1, 2))
+    first, again, other = (split_by_movie(movies, labels, seed=seed)[1].tolist() for seed in (1, 1, 2))
     assert first == again
     assert first != other

@@ -15,7 +15,7 @@ from sentscore.model.session import Session
 from sentscore.progress import Progress
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
-from sentscore_train.data.splits import movie_split
+from sentscore_train.data.splits import split_by_movie
 from sentscore_train.evaluation.evaluate import (
     LabelledReviews,
     compare,
@@ -200,7 +200,7 @@ def test_the_movie_split_is_drawn_again_from_the_recipe(imdb, tmp_path, tiny_art
     artifact = load_artifact(tiny_artifact)
     movies = [f"tttrain{kind}{number}" for kind in ("neg", "pos") for number in range(20)]
     labels = np.repeat(np.array([0, 1], np.int8), 20)
-    train, validation = movie_split(movies, labels, share=0.25, seed=0)
+    train, validation = split_by_movie(movies, labels, share=0.25, seed=0)
     for split, rows in (("train", train), ("validation", validation)):
         reviews = read_split(split, [artifact], imdb, data_dir=tmp_path, allow_partial=True)
         assert reviews.source == f"IMDB {split}"

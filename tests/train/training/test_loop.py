@@ -191,8 +191,8 @@ def test_extracts_are_learned_from_and_a_killed_run_draws_the_same_ones(data, tm
     data = replace(data, vocabulary=replace(data.vocabulary, tokens=tokens))
     config = replace(CONFIG, extracts=ExtractConfig(whole=0.5, share=0.75, sentences=1))
     learned: list[tuple[EncodedTexts, object]] = []
-    cut = loop.with_extracts
-    monkeypatch.setattr(loop, "with_extracts", lambda *given: learned.append(cut(*given)) or learned[-1])
+    cut = loop.add_extracts
+    monkeypatch.setattr(loop, "add_extracts", lambda *given: learned.append(cut(*given)) or learned[-1])
     train("gru", config, data, tmp_path / "whole", device=CPU)
     counts = {len(texts) for texts, _ in learned}
     assert counts == {round(0.5 * len(data.train)) + round(0.75 * len(data.train))}

@@ -68,7 +68,7 @@ def test_what_was_made_is_not_made_again(source, tmp_path, monkeypatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("made again")
 
-    for name in ("_vocabulary_arrays", "_encode", "skip_gram"):
+    for name in ("_vocabulary_arrays", "_encode", "train_skip_gram"):
         monkeypatch.setattr(module, name, never)
     again = prepare(CONFIG, source, tmp_path, allow_partial=True)
     assert np.array_equal(again.vectors, first.vectors)

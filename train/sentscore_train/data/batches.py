@@ -1,4 +1,4 @@
-"""Cuts encoded reviews into padded batches of like length, in an order that the seed and epoch decide."""
+"""Puts encoded reviews of like length into padded batches, in an order that the seed and the epoch decide."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sentscore.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded reviews.
+    """Padded reviews and their labels.
 
     Attributes:
-        token_ids: int64 [B, T].
-        lengths: int64 [B].
-        labels: float32 [B], from 0 to 1.
+        token_ids: int64 [B, T] The token ids.
+        lengths: int64 [B] The tokens of each review without the padding.
+        labels: float32 [B] The labels, from 0 to 1.
     """
 
     token_ids: Tensor
@@ -30,13 +30,18 @@ class Batch:
     labels: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on another device."""
+        """Returns the batch on another device."""
         return Batch(self.token_ids.to(device), self.lengths.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Encoded reviews with labels [n]: int8, 0 (negative) and 1 (positive), or float32, the probability of 1."""
+    """Encoded reviews with labels.
+
+    Attributes:
+        encoded: [n] The reviews.
+        labels: int8 [n] 0 for negative and 1 for positive, or float32 [n] the probability of 1.
+    """
 
     encoded: EncodedTexts
     labels: npt.NDArray[np.int8] | npt.NDArray[np.float32]
@@ -45,7 +50,7 @@ class LabelledTexts:
         return len(self.labels)
 
     def batch(self, rows: npt.NDArray[np.int64], pad_id: int) -> Batch:
-        """The rows [B] padded to the longest of them; a text without tokens becomes one `pad_id`."""
+        """Returns the reviews of rows [B], padded to the longest of them. One without tokens becomes one `pad_id`."""
         token_ids, lengths = pad_batch(self.encoded, rows, pad_id)
         return Batch(
             torch.from_numpy(token_ids).long(),
@@ -73,12 +78,21 @@ class TrainingData:
     facts: dict[str, Any]
 
 
-def training_order(
+def order_batches(
     lengths: npt.NDArray[np.int64], *, batch_size: int, bucket_batches: int, seed: int, epoch: int
 ) -> list[npt.NDArray[np.int64]]:
-    """The rows of each batch of an epoch: all rows shuffled, sorted by length inside buckets, batches shuffled.
+    """Returns the rows of each batch of an epoch, in the order in which they are read.
 
-    The same seed and epoch give the same order, so that a resumed run need not remember it.
+    All rows are shuffled and put into buckets of `bucket_batches` batches. Each bucket is sorted by length and cut into
+    batches, and the batches of all buckets are shuffled. The same seed and epoch give the same order, so that a
+    resumed run need not remember it.
+
+    Args:
+        lengths: int64 [n] The tokens of each review.
+        batch_size: The reviews of a batch.
+        bucket_batches: The batches of a bucket.
+        seed: The seed of the run.
+        epoch: The epoch, from 0.
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(lengths))

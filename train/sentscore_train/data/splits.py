@@ -10,19 +10,19 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.int64]
 
 
-def movie_split(
+def split_by_movie(
     movies: Sequence[str], labels: npt.NDArray[np.int8], *, share: float = 0.1, seed: int
 ) -> tuple[Rows, Rows]:
-    """Rows of the training and of the validation reviews, int64, each ascending.
+    """Returns the rows of the training and of the validation reviews, int64, each in ascending order.
 
     Reviews of one movie share names and plot, so a model that has seen the movie looks better than it is. Whole
-    movies, in an order drawn from the seed, go to validation as long as neither class gets more than its share.
+    movies, in an order drawn from the seed, go to validation as long as no class gets more than its share.
 
     Args:
-        movies: [n] movie of each review; an empty one is a movie of its own.
-        labels: int8 [n], 0 or 1.
-        share: of the reviews of each class that validation gets at most.
-        seed: of the draw.
+        movies: [n] The movie of each review. An empty one stands for a movie of its own.
+        labels: int8 [n] The labels, 0 or 1.
+        share: The largest share of the reviews of a class that goes to validation.
+        seed: The seed of the order.
     """
     groups: dict[str, list[int]] = {}
     for row, movie in enumerate(movies):

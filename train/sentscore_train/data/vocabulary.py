@@ -1,4 +1,4 @@
-"""Builds the vocabulary: the most frequent tokens of a corpus, counted under score/'s own text steps."""
+"""Builds a vocabulary of the most frequent tokens of a corpus, which are made as in scoring."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _CORPUS_STEP = 10_000  # texts at a time, so that the memory stays that of a par
 
 
 def build_vocabulary(texts: Sequence[str], *, size: int = 25_000, lowercase: bool = True) -> Vocabulary:
-    """The `size` most frequent tokens after `<unk>` (id 0) and `<pad>` (id 1); ties in order of the alphabet.
+    """Returns `<unk>` (id 0), `<pad>` (id 1) and the most frequent tokens. Ties are in alphabetical order.
 
     Args:
-        texts: the corpus [n].
-        size: tokens beside `<unk>` and `<pad>`; fewer when the corpus has fewer.
-        lowercase: count lower-cased texts.
+        texts: [n] The corpus.
+        size: The most tokens beside `<unk>` and `<pad>`.
+        lowercase: Whether the texts are lower-cased first.
     """
     words: Counter[str] = Counter()
     for start in range(0, len(texts), _CORPUS_STEP):

@@ -1,4 +1,4 @@
-"""Word vectors of the domain: skip-gram with negative sampling on the reviews themselves (gensim)."""
+"""Trains word vectors on the reviews themselves: skip-gram with negative sampling, by gensim."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sentscore.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class SkipGramConfig:
-    """Skip-gram (Mikolov et al. 2013) as used for the shipped models.
+    """Skip-gram (Mikolov et al. 2013) as used for the shipped models. Numbers without a reason are gensim's defaults.
 
     Attributes:
-        dim: numbers in a vector; 100 keeps a model under 20 MB.
-        window: words to each side, gensim's default.
-        negative: noise words for each word, gensim's default.
-        epochs: passes over the corpus, gensim's default.
-        sample: threshold above which frequent words are passed over at random, gensim's default.
-        learning_rate: at the start; falls to near 0 along a line.
-        seed: of the start vectors and all draws.
-        workers: threads; more than 1 is faster, and its result differs from run to run.
+        dim: The numbers of a vector. 100 keeps a model under 20 MB.
+        window: The tokens to each side of a token that it is trained to predict.
+        negative: The noise tokens for each token.
+        epochs: The passes over the corpus.
+        sample: The frequency above which tokens are left out at random.
+        learning_rate: The rate at the start. It falls linearly to near 0.
+        seed: The seed of the start vectors and of all draws.
+        workers: The number of threads. With more than 1 the result differs from run to run.
     """
 
     dim: int = 100
@@ -37,20 +37,20 @@ class SkipGramConfig:
     workers: int = 1
 
 
-def skip_gram(
+def train_skip_gram(
     encoded: EncodedTexts,
     vocabulary: Vocabulary,
     config: SkipGramConfig,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Vectors of every token, float32 [V, dim]; the pad row and rows of tokens that never occur are zeros.
+    """Returns a vector for every token, float32 [V, dim]. Those of `<pad>` and of tokens that never occur are zeros.
 
     Args:
-        encoded: the corpus.
-        vocabulary: of the ids in `encoded`.
-        config: the numbers of the method.
-        progress: called with (texts read, texts in all passes).
+        encoded: The corpus.
+        vocabulary: The vocabulary of the ids in `encoded`.
+        config: The numbers of the method.
+        progress: Is called with the texts read so far and the texts of all passes.
     """
     from gensim.models import Word2Vec
 

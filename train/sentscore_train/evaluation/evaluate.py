@@ -20,7 +20,7 @@ from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore.text.normalize import as_text_array
 from sentscore_train.data.imdb import Reviews, load_imdb
-from sentscore_train.data.splits import movie_split
+from sentscore_train.data.splits import split_by_movie
 from sentscore_train.evaluation.metrics import Agreement, Calibration, Metrics, agreement, measure
 
 Split = Literal["test", "validation", "train"]
@@ -199,7 +199,7 @@ def read_split(
     if split == "test":
         return _of(imdb.test, "IMDB test", np.arange(len(imdb.test)))
     seed, share = drawn[0]
-    train, validation = movie_split(imdb.train.movies, imdb.train.labels, share=share, seed=seed)
+    train, validation = split_by_movie(imdb.train.movies, imdb.train.labels, share=share, seed=seed)
     for artifact in artifacts:
         for name, rows in (("train", train), ("validation", validation)):
             expected = artifact.manifest.data.get(name, len(rows))

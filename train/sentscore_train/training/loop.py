@@ -26,8 +26,8 @@ from sentscore.model.batching import batches_by_length
 from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import head_and_tail
 from sentscore.text.vocabulary import Vocabulary
-from sentscore_train.data.batches import LabelledTexts, TrainingData, training_order
-from sentscore_train.data.extracts import sentence_ends, with_extracts
+from sentscore_train.data.batches import LabelledTexts, TrainingData, order_batches
+from sentscore_train.data.extracts import add_extracts, find_sentence_ends
 from sentscore_train.evaluation.calibration import fit_temperature, log_loss
 from sentscore_train.models.classifier import Architecture, Cell, SentimentClassifier
 from sentscore_train.models.weights import load_tensors, to_tensors
@@ -88,7 +88,7 @@ def train(
     write_file(run_dir / "vocab.json", data.vocabulary.to_json().encode("utf-8"))
     checkpoint.write_validation(run_dir, data.validation)
 
-    ends = sentence_ends(data.vocabulary)
+    ends = find_sentence_ends(data.vocabulary)
     steps_an_epoch = len(_order(_texts(data.train, ends, config, 0).encoded.lengths, config, 0))
     loss_function = nn.BCEWithLogitsLoss()
     pad_id = data.vocabulary.pad_id
@@ -249,12 +249,12 @@ def one_cycle(share: float, warm_up: float) -> float:
 def _texts(train: LabelledTexts, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:
     """What an epoch learns from: whole reviews, long ones without a middle, and extracts."""
     random = np.random.default_rng((config.seed, epoch, 1))  # `_order` draws from the seed and the epoch alone
-    encoded, rows = with_extracts(train.encoded, ends, config.extracts, random)
+    encoded, rows = add_extracts(train.encoded, ends, config.extracts, random)
     return LabelledTexts(head_and_tail(encoded, config.max_tokens), train.labels[rows])
 
 
 def _order(lengths: npt.NDArray[np.int64], config: TrainConfig, epoch: int) -> list[npt.NDArray[np.int64]]:
-    return training_order(
+    return order_batches(
         lengths,
         batch_size=config.batch_size,
         bucket_batches=config.bucket_batches,

@@ -19,9 +19,9 @@ from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
 from sentscore_train.data.imdb import Imdb, load_imdb
-from sentscore_train.data.splits import movie_split
+from sentscore_train.data.splits import split_by_movie
 from sentscore_train.data.vocabulary import build_vocabulary
-from sentscore_train.data.word_vectors import skip_gram
+from sentscore_train.data.word_vectors import train_skip_gram
 from sentscore_train.teachers.document_vectors import document_vectors
 from sentscore_train.teachers.nbsvm import NbSvm, NbSvmConfig
 from sentscore_train.teachers.opinions import Logits, model_opinion, soft_labels, vector_opinion
@@ -66,7 +66,7 @@ def prepare(
         "vectors",
         {**corpus.facts, "skip_gram": asdict(config.vectors)},
         lambda: {
-            "vectors": skip_gram(
+            "vectors": train_skip_gram(
                 corpus.encoded,
                 corpus.vocabulary,
                 config.vectors,
@@ -75,7 +75,7 @@ def prepare(
         },
     )["vectors"]
     labels = corpus.labels
-    train, validation = movie_split(imdb.train.movies, labels, share=config.validation_share, seed=config.seed)
+    train, validation = split_by_movie(imdb.train.movies, labels, share=config.validation_share, seed=config.seed)
     to_learn = LabelledTexts(corpus.encoded.take(train), labels[train])
     to_choose = LabelledTexts(corpus.encoded.take(validation), labels[validation])
     teacher: dict[str, float] = {}
