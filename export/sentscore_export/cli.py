@@ -86,7 +86,7 @@ def export_cli(
     from sentscore_export.export import export
     from sentscore_export.parity import ParityConfig
     from sentscore_train.cli.console import progress_bars
-    from sentscore_train.evaluation.evaluate import read_test
+    from sentscore_train.evaluation.reviews import read_test
 
     with progress_bars() as report:
         manifest = export(

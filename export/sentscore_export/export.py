@@ -26,8 +26,9 @@ from sentscore_export.graphs.fp16 import build_fp16_graph
 from sentscore_export.parity import ParityConfig, ParityError, compare
 from sentscore_export.precision import check_precision
 from sentscore_train.data.batches import LabelledTexts
-from sentscore_train.evaluation.evaluate import LabelledReviews, evaluate, manifest_metrics
+from sentscore_train.evaluation.evaluate import evaluate, manifest_metrics
 from sentscore_train.evaluation.metrics import measure
+from sentscore_train.evaluation.reviews import LabelledReviews
 
 _PLOT = "curves.svg"
 

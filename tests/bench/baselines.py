@@ -31,7 +31,7 @@ from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
-from sentscore_train.evaluation.evaluate import read_table
+from sentscore_train.evaluation.reviews import read_table
 from sentscore_train.teachers.nbsvm import NbSvm
 
 Labels = npt.NDArray[np.bool_]

@@ -9,7 +9,7 @@ from sentscore.model.artifact import load_artifact
 from sentscore_export.card import model_card
 from sentscore_export.export import export
 from sentscore_export.parity import ParityConfig
-from sentscore_train.evaluation.evaluate import LabelledReviews
+from sentscore_train.evaluation.reviews import LabelledReviews
 from sentscore_train.training import checkpoint
 
 SMALL = ParityConfig(batches=8, max_batch=6, max_tokens=50)

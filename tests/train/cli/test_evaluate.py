@@ -152,7 +152,7 @@ def test_a_manifest_without_a_seed_is_exit_code_4(tiny_artifact, imdb, tmp_path)
     (folder / "manifest.json").write_text(json.dumps(content))
     result = CliRunner().invoke(app, ["evaluate", str(folder), "--imdb", str(imdb), "--allow-partial"])
     assert result.exit_code == 4
-    assert "manifest.json: no recipe.seed, so its movie split cannot be drawn again: use --split test" in result.stderr
+    assert "manifest.json: no recipe.seed, so its movie split cannot be made again: use --split test" in result.stderr
 
 
 @pytest.mark.parametrize("command", [["evaluate", "lstm"], ["compare", "lstm", "gru"]])

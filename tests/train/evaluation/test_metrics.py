@@ -14,13 +14,12 @@ from sentscore_train.evaluation.metrics import (
     LengthBin,
     ReliabilityBin,
     accuracy_by_length,
-    agreement,
+    compare_models,
     expected_calibration_error,
-    logits_of,
     mean_interval,
     measure,
     reliability,
-    roc,
+    to_logits,
 )
 
 # Three negatives at 0.1, 0.4 and 0.8, three positives at 0.3, 0.6 and 0.9: of the nine pairs six are in order.
@@ -57,8 +56,8 @@ def test_without_the_temperature_the_logits_are_those_of_the_network() -> None:
 
 
 def test_logits_undo_the_sigmoid_and_are_finite_where_float32_is_not() -> None:
-    assert logits_of(np.array([0.5, 0.75])) == pytest.approx([0.0, math.log(3)])
-    assert logits_of(np.array([0.0, 1.0], np.float32)) == pytest.approx([-27.631, 27.631], abs=1e-3)
+    assert to_logits(np.array([0.5, 0.75])) == pytest.approx([0.0, math.log(3)])
+    assert to_logits(np.array([0.0, 1.0], np.float32)) == pytest.approx([-27.631, 27.631], abs=1e-3)
 
 
 def test_the_calibration_error_is_the_mean_distance_of_the_bins() -> None:
@@ -132,7 +131,7 @@ def pair(only_first: int, only_second: int, both: int, none: int) -> tuple[np.nd
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(8, 2), (2, 8)])
 def test_mcnemar_is_twice_the_tail_of_the_binomial(only_first, only_second) -> None:
-    found = agreement(*pair(only_first, only_second, 80, 10))
+    found = compare_models(*pair(only_first, only_second, 80, 10))
     assert (found.only_first_right, found.only_second_right) == (only_first, only_second)
     assert found.mcnemar_p == pytest.approx(2 * (1 + 10 + 45) / 2**10)
     assert found.same_sentiment == pytest.approx(0.9)
@@ -140,30 +139,23 @@ def test_mcnemar_is_twice_the_tail_of_the_binomial(only_first, only_second) -> N
 
 
 def test_the_label_and_not_the_sentiment_decides_who_is_right() -> None:
-    found = agreement(np.array([0.9, 0.1, 0.8]), np.array([0.1, 0.9, 0.7]), np.array([0, 0, 1], np.int8))
+    found = compare_models(np.array([0.9, 0.1, 0.8]), np.array([0.1, 0.9, 0.7]), np.array([0, 0, 1], np.int8))
     assert (found.only_first_right, found.only_second_right) == (1, 1)
     assert found.difference == 0.0
     assert found.mcnemar_p == 1.0
 
 
 def test_a_paired_interval_is_narrower_than_two_single_ones() -> None:
-    found = agreement(*pair(30, 10, 900, 60))
+    found = compare_models(*pair(30, 10, 900, 60))
     # Var of a mean of n values in {-1, 0, 1} with shares 0.03 and 0.01: (0.04 - 0.02**2) / n.
     half = 1.96 * math.sqrt((0.04 - 0.02**2) / 1_000)
     assert found.difference == pytest.approx(0.02)
     interval = found.difference_interval
     assert (interval.low, interval.high) == pytest.approx((0.02 - half, 0.02 + half), abs=1.1e-3)
-    assert agreement(*pair(30, 10, 900, 60)) == found
+    assert compare_models(*pair(30, 10, 900, 60)) == found
 
 
 def test_a_model_agrees_with_itself() -> None:
-    found = agreement(PROBABILITIES, PROBABILITIES, LABELS)
+    found = compare_models(PROBABILITIES, PROBABILITIES, LABELS)
     assert (found.same_sentiment, found.mcnemar_p, found.difference) == (1.0, 1.0, 0.0)
     assert found.difference_interval == Interval(0.0, 0.0, 10_000)
-
-
-def test_the_roc_curve_goes_from_corner_to_corner() -> None:
-    false_positive_rate, true_positive_rate = roc(np.array([0.2, 0.8, 0.6, 0.4]), np.array([0, 1, 0, 1]))
-    assert list(zip(false_positive_rate, true_positive_rate, strict=True)) == [
-        (0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)
-    ]  # fmt: skip

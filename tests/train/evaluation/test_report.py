@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sentscore_train.evaluation.evaluate import Evaluation, LabelledReviews, ScoredReviews, compare
+from sentscore_train.evaluation.evaluate import Evaluation, ScoredReviews, compare
 from sentscore_train.evaluation.metrics import measure
 from sentscore_train.evaluation.report import comparison_report, evaluation_report
+from sentscore_train.evaluation.reviews import LabelledReviews
 
 LABELS = np.repeat(np.array([0, 1], np.int8), 1_000)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentscore.text.encoder import EncodedTexts
-from sentscore_train.teachers.ngrams import find, n_grams
+from sentscore_train.teachers.ngrams import find_keys, n_grams
 
 SIZE = 7
 TEXTS = st.lists(st.lists(st.integers(0, SIZE - 1), max_size=6), min_size=1, max_size=5)
@@ -33,7 +33,7 @@ def test_each_n_gram_has_its_own_number(of, order) -> None:
 
 
 def test_a_key_is_found_or_not() -> None:
-    place, hit = find(np.array([5, 9, 1, 7]), np.array([1, 5, 8]))
+    place, hit = find_keys(np.array([5, 9, 1, 7]), np.array([1, 5, 8]))
     assert hit.tolist() == [True, False, True, False]
     assert place[hit].tolist() == [1, 0]
-    assert find(np.array([5, 9]), np.array([], np.int64))[1].tolist() == [False, False]
+    assert find_keys(np.array([5, 9]), np.array([], np.int64))[1].tolist() == [False, False]

@@ -1,4 +1,4 @@
-"""Draws what a training reports: a bar for each phase with loss, accuracy, reviews/s and the time left."""
+"""Shows what a training reports: a bar for each phase with loss, accuracy, reviews/s and the time left."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rich.progress import Progress as Bars
 
 from sentscore.progress import Progress, Report
 
-_LOG_EVERY_S = 60.0  # where stderr is not a terminal, a line so often and one at the end of a phase
+_LOG_EVERY_S = 60.0  # between two lines of a phase if stderr is not a terminal
 
 
 @contextmanager
 def progress_bars() -> Iterator[Report]:
-    """Gives a function that shows reports on stderr: bars on a terminal, a line a minute elsewhere."""
+    """Gives a function that shows reports on stderr, as bars on a terminal and as a line a minute elsewhere."""
     if not sys.stderr.isatty():
-        yield _lines()
+        yield _print_lines()
         return
     columns = (
         TextColumn("{task.description}"),
@@ -42,14 +42,14 @@ def progress_bars() -> Iterator[Report]:
                 tasks[progress.phase],
                 completed=progress.done,
                 total=progress.total,
-                figures=_figures(progress, *started[progress.phase]),
+                figures=_format_figures(progress, *started[progress.phase]),
             )
 
         yield show
 
 
 def epoch_line(entry: dict[str, float]) -> str:
-    """One epoch of a history, as a line."""
+    """Returns a line about one epoch of a history."""
     line = (
         f"epoch {entry['epoch']}: train loss {entry['train_loss']:.4f}, accuracy {entry['train_accuracy']:.2%}; "
         f"validation loss {entry['validation_loss']:.4f}, accuracy {entry['validation_accuracy']:.2%}; "
@@ -60,7 +60,7 @@ def epoch_line(entry: dict[str, float]) -> str:
     return line
 
 
-def _figures(progress: Progress, started: float, first: int) -> str:
+def _format_figures(progress: Progress, started: float, first: int) -> str:
     seconds = time.monotonic() - started
     parts = []
     if progress.loss is not None:
@@ -72,7 +72,7 @@ def _figures(progress: Progress, started: float, first: int) -> str:
     return " ".join(parts)
 
 
-def _lines() -> Report:
+def _print_lines() -> Report:
     phase, started, first, last = "", 0.0, 0, 0.0
 
     def show(progress: Progress) -> None:
@@ -84,6 +84,6 @@ def _lines() -> Report:
             return
         last = now
         share = f"{progress.done:,}/{progress.total:,}"
-        print(f"{phase} {share} {_figures(progress, started, first)}".rstrip(), file=sys.stderr, flush=True)
+        print(f"{phase} {share} {_format_figures(progress, started, first)}".rstrip(), file=sys.stderr, flush=True)
 
     return show

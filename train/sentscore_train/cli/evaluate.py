@@ -1,41 +1,30 @@
-"""`sentscore-train evaluate` and `compare`: how good exported models are, and whether two of them differ."""
+"""`sentscore-train evaluate` and `compare`: measure exported models, and tell whether two of them differ."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from sentscore.cli.guard import require
-from sentscore.cli.options import (
-    DeviceOption,
-    JsonOption,
-    PrecisionOption,
-    ThreadsOption,
-    complete_model,
-)
+from sentscore.cli.options import DeviceOption, JsonOption, PrecisionOption, ThreadsOption, complete_model
 from sentscore.errors import UsageError
 from sentscore.files import output_errors, write_file
 from sentscore.model.options import ModelOptions
 from sentscore_train.cli.options import DataDirOption, ImdbOption, PartialOption
 
 if TYPE_CHECKING:
-    from sentscore_train.evaluation.evaluate import Evaluation, LabelledReviews
+    from sentscore_train.evaluation.evaluate import Evaluation
+    from sentscore_train.evaluation.reviews import LabelledReviews
+
+Split = Literal["test", "validation", "train"]
 
 
-class SplitChoice(StrEnum):
-    """The values of `--split`."""
-
-    TEST = "test"
-    VALIDATION = "validation"
-    TRAIN = "train"
-
-
-def _model(metavar: str) -> Any:  # noqa: ANN401 - what Typer's Argument is
+def _model_argument(metavar: str) -> Any:  # noqa: ANN401 - what Typer's Argument is
     return typer.Argument(
         metavar=metavar,
         help="A shipped model, or the folder of an exported one.",
@@ -45,10 +34,10 @@ def _model(metavar: str) -> Any:  # noqa: ANN401 - what Typer's Argument is
 
 
 SplitOption = Annotated[
-    SplitChoice | None,
+    Split | None,
     typer.Option(
         "--split",
-        help="Of IMDB; validation and train as the model's training drew them. Choose nothing by test."
+        help="Split of IMDB; validation and train are those of the model's training. Choose nothing by test."
         "  [default: validation]",
         show_default=False,
     ),
@@ -59,12 +48,38 @@ TableOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Folder for the JSON and the plots; replaces those there.", show_default=False),
+    typer.Option("--output", "-o", help="Folder for the JSON and the plots; replaces those in it.", show_default=False),
 ]
 
 
+@dataclass(frozen=True)
+class _ReviewOptions:
+    """Which reviews the models are measured on: a table, or a split of IMDB.
+
+    Attributes:
+        split: The split of IMDB; None stands for validation.
+        table: The Parquet table that takes the place of IMDB.
+        imdb: The source of IMDB; None downloads it.
+        data_dir: The folder of downloads.
+        allow_partial: Whether to accept fewer reviews than published.
+
+    Raises:
+        UsageError: A table and an option of IMDB are both given.
+    """
+
+    split: Split | None
+    table: Path | None
+    imdb: Path | None
+    data_dir: Path
+    allow_partial: bool
+
+    def __post_init__(self) -> None:
+        if self.table is not None and (self.split is not None or self.imdb is not None):
+            raise UsageError(f"--table {self.table} takes the place of IMDB: leave out --split and --imdb")
+
+
 def evaluate_cli(
-    artifact: Annotated[str, _model("ARTIFACT")],
+    artifact: Annotated[str, _model_argument("ARTIFACT")],
     split: SplitOption = None,
     table: TableOption = None,
     imdb: ImdbOption = None,
@@ -83,16 +98,8 @@ def evaluate_cli(
     require("sklearn", "matplotlib", extra="train")
     from sentscore_train.evaluation.report import evaluation_report
 
-    reviews, (found,) = _evaluated(
-        [artifact],
-        split=split,
-        table=table,
-        imdb=imdb,
-        data_dir=data_dir,
-        allow_partial=allow_partial,
-        options=ModelOptions(device, precision, threads=threads),
-        output=output,
-    )
+    source = _ReviewOptions(split, table, imdb, data_dir, allow_partial)
+    reviews, (found,) = _evaluate([artifact], source, ModelOptions(device, precision, threads=threads), output)
     if output is not None:
         _write_json(output / "evaluation.json", found.to_dict())
         _plot([found], reviews, output)
@@ -100,8 +107,8 @@ def evaluate_cli(
 
 
 def compare_cli(
-    first: Annotated[str, _model("A")],
-    second: Annotated[str, _model("B")],
+    first: Annotated[str, _model_argument("A")],
+    second: Annotated[str, _model_argument("B")],
     split: SplitOption = None,
     table: TableOption = None,
     imdb: ImdbOption = None,
@@ -123,16 +130,8 @@ def compare_cli(
     from sentscore_train.evaluation.evaluate import compare
     from sentscore_train.evaluation.report import comparison_report
 
-    reviews, models = _evaluated(
-        [first, second],
-        split=split,
-        table=table,
-        imdb=imdb,
-        data_dir=data_dir,
-        allow_partial=allow_partial,
-        options=ModelOptions(device, precision, threads=threads),
-        output=output,
-    )
+    source = _ReviewOptions(split, table, imdb, data_dir, allow_partial)
+    reviews, models = _evaluate([first, second], source, ModelOptions(device, precision, threads=threads), output)
     found = compare(models[0], models[1], reviews)
     if output is not None:
         _write_json(output / "comparison.json", found.to_dict())
@@ -140,46 +139,37 @@ def compare_cli(
     typer.echo(json.dumps(found.to_dict()) if as_json else comparison_report(found), nl=as_json)
 
 
-def _evaluated(
-    models: Sequence[str],
-    *,
-    split: SplitChoice | None,
-    table: Path | None,
-    imdb: Path | None,
-    data_dir: Path,
-    allow_partial: bool,
-    options: ModelOptions,
-    output: Path | None,
+def _evaluate(
+    models: Sequence[str], source: _ReviewOptions, options: ModelOptions, output: Path | None
 ) -> tuple[LabelledReviews, list[Evaluation]]:
     """Reads the reviews and evaluates the models on them, one after the other."""
     from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
     from sentscore_train.cli.console import progress_bars
-    from sentscore_train.evaluation.evaluate import evaluate, read_split, read_table
+    from sentscore_train.evaluation.evaluate import evaluate
+    from sentscore_train.evaluation.reviews import read_split, read_table
 
-    if table is not None and (split is not None or imdb is not None):
-        raise UsageError(f"--table {table} takes the place of IMDB: leave out --split and --imdb")
     artifacts = [load_artifact(model) for model in models]
     if output is not None:
-        # Now rather than after minutes of scoring.
+        # A folder that cannot be written fails now, not after minutes of scoring.
         with output_errors(str(output)):
             output.mkdir(parents=True, exist_ok=True)
     with progress_bars() as report:
-        if table is not None:
-            reviews = read_table(table)
+        if source.table is not None:
+            reviews = read_table(source.table)
         else:
             reviews = read_split(
-                (split or SplitChoice.VALIDATION).value,
+                source.split or "validation",
                 artifacts,
-                imdb,
-                data_dir=data_dir,
-                allow_partial=allow_partial,
+                source.imdb,
+                data_dir=source.data_dir,
+                allow_partial=source.allow_partial,
                 report=report,
             )
-        found = []
-        for model, artifact in zip(models, artifacts, strict=True):
-            scorer = Scorer(artifact, options)
-            found.append(evaluate(model, scorer, reviews, report))
+        found = [
+            evaluate(model, Scorer(artifact, options), reviews, report)
+            for model, artifact in zip(models, artifacts, strict=True)
+        ]
     return reviews, found
 
 
@@ -188,10 +178,12 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _plot(models: Sequence[Evaluation], reviews: LabelledReviews, folder: Path) -> None:
-    from sentscore_train.evaluation.metrics import roc
+    from sklearn.metrics import roc_curve
+
     from sentscore_train.evaluation.plots import plot_accuracy_by_length, plot_reliability, plot_roc
 
-    plot_roc({each.model: roc(each.scored.probabilities, reviews.labels) for each in models}, folder / "roc.svg")
+    curves = {each.model: roc_curve(reviews.labels, each.scored.probabilities)[:2] for each in models}
+    plot_roc(curves, folder / "roc.svg")
     plot_reliability(
         {
             f"{each.model}, temperature {calibration.temperature:.4g}": calibration.reliability

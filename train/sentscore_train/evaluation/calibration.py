@@ -1,4 +1,4 @@
-"""Fits the temperature that makes probabilities honest."""
+"""Fits the temperature that calibrates a model's probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 
 
 def log_loss(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
-    """Mean negative log likelihood, in nats, of labels 0 or 1 [n] under logits [n]."""
+    """Returns the mean negative log likelihood, in nats, of labels [n], 0 or 1, under logits [n]."""
     signed = np.where(labels == 1, logits, -logits).astype(np.float64)
     return float(np.logaddexp(0.0, -signed).mean())
 

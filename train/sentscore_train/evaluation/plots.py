@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def plot_history(history: Sequence[dict[str, float]], path: Path) -> None:
-    """Writes loss and accuracy of training and validation by epoch as an SVG or PNG, as the path's ending says.
+    """Draws the loss and the accuracy of training and validation by epoch, as an SVG or PNG by the path's ending.
 
     Args:
-        history: as `history.json` holds it.
-        path: the file to write or replace.
+        history: The entries of `history.json`.
+        path: The file to write or replace.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -45,11 +45,11 @@ def plot_history(history: Sequence[dict[str, float]], path: Path) -> None:
 
 
 def plot_roc(curves: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]], path: Path) -> None:
-    """Writes ROC curves as an SVG or PNG.
+    """Draws ROC curves as an SVG or PNG.
 
     Args:
-        curves: by their names: false and true positive rates, both ascending [m].
-        path: the file to write or replace.
+        curves: False and true positive rates [m], both ascending, by the name of the curve.
+        path: The file to write or replace.
     """
     with _new_figure(path) as figure:
         axes = figure.subplots()
@@ -64,11 +64,11 @@ def plot_roc(curves: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.
 
 
 def plot_reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path) -> None:
-    """Writes the share of positive texts by mean probability as an SVG or PNG.
+    """Draws the share of positive texts by mean probability, as an SVG or PNG.
 
     Args:
-        curves: by their names: bins in ascending order.
-        path: the file to write or replace.
+        curves: Bins in ascending order, by the name of the curve.
+        path: The file to write or replace.
     """
     with _new_figure(path, width=6.5) as figure:
         axes = figure.subplots()
@@ -79,15 +79,15 @@ def plot_reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path)
         axes.set_xlabel("mean probability")
         axes.set_ylabel("share of positive texts")
         axes.grid(alpha=0.3)
-        figure.legend(loc="outside right center")  # inside, four names would cover the curves
+        figure.legend(loc="outside right center")  # inside the axes, four names would cover the curves
 
 
 def plot_accuracy_by_length(curves: Mapping[str, Sequence[LengthBin]], path: Path) -> None:
-    """Writes the accuracy by number of tokens as an SVG or PNG; a bin is as wide as the lengths in it.
+    """Draws the accuracy by number of tokens as an SVG or PNG; a bin is as wide as the lengths in it.
 
     Args:
-        curves: by their names: bins in ascending order.
-        path: the file to write or replace.
+        curves: Bins in ascending order, by the name of the curve.
+        path: The file to write or replace.
     """
     from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
@@ -116,7 +116,7 @@ def plot_accuracy_by_length(curves: Mapping[str, Sequence[LengthBin]], path: Pat
 
 @contextmanager
 def _new_figure(path: Path, *, width: float = 4.0) -> Iterator[Figure]:
-    """Gives a figure, `width` inches wide, that is written to the path when the block ends."""
+    """Gives a figure `width` inches wide, and writes it to the path when the block ends."""
     import matplotlib
     from matplotlib.figure import Figure
 

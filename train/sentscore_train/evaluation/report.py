@@ -1,4 +1,4 @@
-"""Writes evaluations down for people: one model as tables for a terminal, two as a Markdown table."""
+"""Makes texts of evaluations: tables for a terminal of one model, a Markdown table of two."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sentscore_train.evaluation.metrics import CALIBRATION_BINS, Interval
 
 
 def evaluation_report(found: Evaluation) -> str:
-    """Tables of one model's metrics, each row on a line."""
+    """Returns the tables of one model's metrics."""
     m = found.metrics
     confusion, calibrations = m.confusion, (m.calibrated, m.uncalibrated)
     blocks = [
@@ -42,11 +42,11 @@ def evaluation_report(found: Evaluation) -> str:
         f"Accuracy: 95 % interval {_interval(interval)}, bootstrap of {interval.resamples:,} resamples. "
         f"Temperature: fitted on {found.fitted_on}."
     )
-    return "\n\n".join([head, *map(_aligned, blocks), note]) + "\n"
+    return "\n\n".join([head, *map(_align, blocks), note]) + "\n"
 
 
 def comparison_report(found: Comparison) -> str:
-    """A Markdown table of two models and the notebook's, and what tells the two apart."""
+    """Returns a Markdown table of two models and the notebook's, and notes on how the two differ."""
     rows = [
         ["model", "accuracy", "95 % interval", "AUC", "log loss", "ECE", "MB", "reviews/s"],
         ["---"] * 8,
@@ -97,8 +97,8 @@ def _interval(interval: Interval) -> str:
     return f"{100 * interval.low:.2f} to {_share(interval.high)}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as lines: the first column to the left, the others to the right."""
+def _align(rows: Sequence[Sequence[str]]) -> str:
+    """Returns the rows as lines, with the first column to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(

@@ -1,4 +1,4 @@
-"""The BiLSTM and BiGRU classifiers; a score never depends on the padding beside a text."""
+"""The BiLSTM and BiGRU classifiers, whose logits do not depend on the padding behind a text."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from sentscore_train.models.weights import NamedWeights, load_tensors, read_onnx
 Cell = Literal["lstm", "gru"]
 Pooling = Literal["max", "mean", "last"]
 MASKED: Final = -1e4
-"""What a padded place counts as in max pooling; outputs of both cells lie in [-1, 1]."""
+"""The value of padded places in max pooling. The outputs of both cells lie in [-1, 1]."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a checkpoint's tensors are shaped by.
+    """The numbers that shape a checkpoint's tensors.
 
     Attributes:
-        name: the recurrent cell, `lstm` or `gru`.
-        vocab_size: rows of the embedding.
-        embedding_dim: numbers a token.
-        hidden_size: units a direction.
-        num_layers: bidirectional layers on top of each other.
-        pooling: how the last layer's outputs become one vector, side by side when several: `max` or `mean`
-            over the tokens, or `last`, the last state of each direction.
+        name: The recurrent cell, `lstm` or `gru`.
+        vocab_size: The rows of the embedding.
+        embedding_dim: The columns of the embedding.
+        hidden_size: The units of each direction.
+        num_layers: The number of bidirectional layers.
+        pooling: How the last layer's outputs become one vector: `max` or `mean` over the tokens, or `last`, the last
+            state of each direction. Several poolings are concatenated.
     """
 
     name: Cell
@@ -42,29 +42,29 @@ class Architecture:
 
     @property
     def pooled_size(self) -> int:
-        """Inputs of the head."""
+        """The number of the head's inputs."""
         return 2 * self.hidden_size * len(self.pooling)
 
     @property
     def gates(self) -> int:
-        """Blocks of `hidden_size` rows in a weight matrix: 4 in an LSTM, 3 in a GRU."""
+        """The number of blocks of `hidden_size` rows in a weight matrix: 4 in an LSTM, 3 in a GRU."""
         return 4 if self.name == "lstm" else 3
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Architecture:
-        """Reads what `dataclasses.asdict` wrote."""
+        """Returns the architecture that `dataclasses.asdict` made a dict of."""
         return cls(**{**fields, "pooling": tuple(fields["pooling"])})
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """Shares that are dropped in training.
+    """The shares that are dropped in training.
 
     Attributes:
-        word: of tokens, replaced by `<unk>`, which so learns to mean any word.
-        embedding: of the embeddings' numbers.
-        between: of the numbers between two layers.
-        head: of the pooled numbers.
+        word: The share of tokens that `<unk>` replaces, so that `<unk>` learns to stand for any token.
+        embedding: The share of the embeddings' numbers.
+        between: The share of the numbers between two layers.
+        head: The share of the pooled numbers.
     """
 
     word: float = 0.0
@@ -74,10 +74,10 @@ class Dropout:
 
 
 class BidirectionalLayer(nn.Module):
-    """One LSTM or GRU layer over both directions, exact under padding at the end.
+    """One LSTM or GRU layer over both directions, which padding at the end of a text does not change.
 
-    The backward direction is a forward one over the reversed text: the padding stays at the end, where it can
-    change no earlier output. On a CPU this is several times faster than packed sequences.
+    The backward direction is a forward one over the reversed text. The padding stays at the end, where it cannot
+    change an earlier output. On a CPU this is several times faster than packed sequences.
     """
 
     def __init__(self, cell: type[nn.LSTM] | type[nn.GRU], input_size: int, hidden_size: int) -> None:
@@ -86,14 +86,14 @@ class BidirectionalLayer(nn.Module):
         self.bwd = cell(input_size, hidden_size)
 
     def forward(self, x: Tensor, reversal: Tensor) -> Tensor:
-        """[T, B, input] -> [T, B, 2 * hidden]; `reversal` int64 [T, B] is the place each place swaps with."""
+        """Returns [T, B, 2 * hidden] for x [T, B, input]; `reversal` is that of `reverse`."""
         forward = self.fwd(x)[0]
         backward = self.bwd(reverse(x, reversal))[0]
         return torch.cat([forward, reverse(backward, reversal)], dim=-1)
 
 
 class SentimentClassifier(NamedWeights):
-    """Embedding, bidirectional layers, pooling over the tokens, one logit."""
+    """A classifier of embedding, bidirectional layers, pooling over the tokens, and one logit."""
 
     def __init__(self, architecture: Architecture, dropout: Dropout | None = None, *, unk_id: int = 0) -> None:
         super().__init__()
@@ -131,11 +131,11 @@ class SentimentClassifier(NamedWeights):
         return classifier.eval()
 
     def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
-        """The logits, float32 [B].
+        """Returns the logits, float32 [B].
 
         Args:
-            token_ids: int64 [B, T]; what stands from `lengths` on is never looked at.
-            lengths: int64 [B], 1 <= length <= T.
+            token_ids: Token ids, int64 [B, T]. The ids from a text's length on do not matter.
+            lengths: Lengths, int64 [B], 1 <= length <= T.
         """
         ids = token_ids.t()  # [T, B]
         place = torch.arange(ids.shape[0], device=ids.device)[:, None]  # [T, 1]
@@ -155,7 +155,7 @@ class SentimentClassifier(NamedWeights):
         return logit
 
     def pool(self, x: Tensor, inside: Tensor, lengths: Tensor) -> Tensor:
-        """[T, B, 2H] -> [B, 2H * poolings]."""
+        """Pools x [T, B, 2H] to [B, 2H * poolings] over the places `inside` [T, B] the texts."""
         hidden = self.architecture.hidden_size
         parts = []
         for pooling in self.architecture.pooling:
@@ -169,7 +169,7 @@ class SentimentClassifier(NamedWeights):
         return torch.cat(parts, dim=-1)
 
     def _open_forget_gates(self) -> None:
-        """Biases forget gates to 1, so that a new LSTM remembers (Jozefowicz et al. 2015)."""
+        """Sets the biases of the forget gates to 1, so that a new LSTM remembers (Jozefowicz et al. 2015)."""
         hidden = self.architecture.hidden_size
         with torch.no_grad():
             for name, tensor in self.layers.named_parameters():
@@ -183,10 +183,15 @@ class SentimentClassifier(NamedWeights):
 
     @staticmethod
     def checkpoint_name(name: str) -> str:
-        """`layers.0.bwd.weight_hh_l0` is `layers.0.backward.weight_hh` in a checkpoint."""
+        """Returns the checkpoint's name: `layers.0.backward.weight_hh` for `layers.0.bwd.weight_hh_l0`."""
         return name.replace(".fwd.", ".forward.").replace(".bwd.", ".backward.").replace("_l0", "")
 
 
 def reverse(x: Tensor, reversal: Tensor) -> Tensor:
-    """Reverses each text of x [T, B, N] inside its length; padding stays where it is."""
+    """Reverses each text of x [T, B, N] inside its length.
+
+    Args:
+        x: The texts, time first.
+        reversal: The place that each place is read from, int64 [T, B]; padding stays where it is.
+    """
     return x.gather(0, reversal[..., None].expand_as(x))

@@ -1,7 +1,7 @@
-"""A vector for each review, trained to predict the review's n-grams: a teacher that has read all the reviews.
+"""Trains a vector for each review that predicts the review's n-grams, for a teacher that learns from all reviews.
 
-Distributed bag of words (Le and Mikolov 2014) over n-grams (Li et al. 2016, DV-ngram). Reviews without a label shape
-the vectors as much as those with one.
+The method is the distributed bag of words (Le and Mikolov 2014) over n-grams (Li et al. 2016, DV-ngram). Reviews
+without a label shape the vectors as much as those with one.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from sentscore.text.encoder import EncodedTexts
-from sentscore_train.teachers.ngrams import find, n_grams
+from sentscore_train.teachers.ngrams import find_keys, n_grams
 
 Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class DocVectorConfig:
-    """How the vectors are trained, and the classifier on them fitted.
+    """How the vectors are trained, and how the classifier on them is fitted.
 
     Attributes:
-        dim: numbers in a vector.
-        order: longest n-gram.
-        least: occurrences that an n-gram must have.
-        negative: noise n-grams for each n-gram.
-        epochs: passes over the texts.
-        sample: threshold above which frequent n-grams are passed over at random.
-        learning_rate: at the start; falls along a line to a fiftieth.
-        seed: of the order of the texts; all else is drawn by gensim, from its own default seed.
-        inverse_penalty: of the logistic regression on vectors of length 1; scikit-learn's C.
+        dim: The size of a vector.
+        order: The length of the longest n-grams, in tokens.
+        least: The number of times that an n-gram must occur.
+        negative: The number of noise n-grams for each n-gram.
+        epochs: The passes over the texts.
+        sample: The frequency above which n-grams are skipped at random.
+        learning_rate: The first learning rate; it falls linearly to a fiftieth.
+        seed: The seed of the order of the texts. Gensim draws the rest from its own default seed.
+        inverse_penalty: Scikit-learn's C of the logistic regression on vectors of length 1.
     """
 
     dim: int = 200
@@ -54,16 +54,16 @@ def document_vectors(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Vectors:
-    """The vector of each text, float32 [n, dim], of length 1; on one thread, so that they are the same every time.
+    """Returns the vector of each text, float32 [n, dim], of length 1. One thread makes them the same every time.
 
-    The texts are read in random order. A vector keeps a trace of when it was trained, for what is learned meanwhile
-    moves all that come later: of texts in the order of their labels, a classifier would find the label in that trace.
+    The texts are read in random order, for a vector depends a little on when it was trained. If the texts came in the
+    order of their labels, a classifier would read the label from that.
 
     Args:
-        encoded: the texts.
-        vocab_size: ids are below it.
-        config: the numbers of the method.
-        progress: called with (passes done, passes in all).
+        encoded: The texts.
+        vocab_size: The size of the vocabulary.
+        config: The numbers of the method.
+        progress: The function that is called after each pass with the passes done and all passes.
     """
     import warnings
 
@@ -85,7 +85,7 @@ def document_vectors(
         vector_size=config.dim,
         negative=config.negative,
         sample=config.sample,
-        min_count=1,  # the rare ones are left out before
+        min_count=1,  # rare n-grams are not in the file
         alpha=config.learning_rate,
         min_alpha=config.learning_rate / 50,
         epochs=config.epochs,
@@ -94,7 +94,7 @@ def document_vectors(
     order = np.random.default_rng(config.seed).permutation(len(encoded))
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder) / "n-grams.txt"
-        _write(corpus, encoded, order, vocab_size, config)
+        _write_corpus(corpus, encoded, order, vocab_size, config)
         model.build_vocab(corpus_file=str(corpus))
         model.train(
             corpus_file=str(corpus),
@@ -109,15 +109,15 @@ def document_vectors(
     return unit
 
 
-def _write(
+def _write_corpus(
     path: Path, encoded: EncodedTexts, order: npt.NDArray[np.int64], vocab_size: int, config: DocVectorConfig
 ) -> None:
-    """A line a text, in the order given, with the numbers of its frequent n-grams: what gensim reads fastest."""
+    """Writes a line for each text, in the given order, with the numbers of its frequent n-grams for gensim."""
     keys, owners = n_grams(encoded, vocab_size, config.order)
     distinct, counts = np.unique(keys, return_counts=True)
     known = distinct[counts >= config.least]
     words = np.array([str(index) for index in range(len(known))], dtype=object)
-    places, hit = find(keys, known)
+    places, hit = find_keys(keys, known)
     places, owners = places[hit], owners[hit]
     by_text = np.argsort(owners, kind="stable")
     places = places[by_text]

@@ -1,4 +1,4 @@
-"""Finds the n-grams of encoded texts, each as one number."""
+"""Lists the n-grams of encoded texts, each as a number that is its key."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ Keys = npt.NDArray[np.int64]
 
 
 def n_grams(encoded: EncodedTexts, vocab_size: int, order: int) -> tuple[Keys, Keys]:
-    """Every n-gram of 1 to `order` tokens as a number below (vocab_size + 1) ** order, and the text it stands in.
+    """Returns the key of every n-gram of 1 to `order` tokens, and the text that each is in, both int64 [n].
 
-    The numbers of two different n-grams differ, whatever their lengths. They come by length, then by place.
+    Different n-grams have different keys, whatever their lengths. A key is below (vocab_size + 1) ** order. The
+    n-grams are in order of their lengths, then of their places.
 
     Args:
-        encoded: the texts.
-        vocab_size: ids are below it.
-        order: longest n-gram.
+        encoded: The texts.
+        vocab_size: The size of the vocabulary.
+        order: The length of the longest n-grams, in tokens.
     """
     owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
-    key = encoded.ids.astype(np.int64) + 1  # no token is 0, so n-grams of two lengths are never the same number
+    key = encoded.ids.astype(np.int64) + 1  # no token is 0, so n-grams of different lengths have different keys
     keys, owners = [key], [owner]
     for length in range(2, order + 1):
         key = key[:-1] * (vocab_size + 1) + encoded.ids[length - 1 :] + 1
@@ -31,8 +32,8 @@ def n_grams(encoded: EncodedTexts, vocab_size: int, order: int) -> tuple[Keys, K
     return np.concatenate(keys), np.concatenate(owners)
 
 
-def find(keys: Keys, known: Keys) -> tuple[Keys, npt.NDArray[np.bool_]]:
-    """The place of each key in `known`, ascending, and whether it stands there; the place says nothing if not."""
+def find_keys(keys: Keys, known: Keys) -> tuple[Keys, npt.NDArray[np.bool_]]:
+    """Returns the place of each key in `known`, which is ascending, and whether it is there at all."""
     place = np.searchsorted(known, keys)
     hit = place < len(known)
     hit[hit] = known[place[hit]] == keys[hit]

@@ -1,4 +1,4 @@
-"""Gives reviews without a label soft ones: the mean opinion of exported models and of two linear ones."""
+"""Gives unlabelled reviews soft labels: the mean opinion of exported models and of two linear ones."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from sentscore.model.artifact import Artifact
 from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore_train.evaluation.calibration import fit_temperature
-from sentscore_train.evaluation.metrics import logits_of
+from sentscore_train.evaluation.metrics import to_logits
 
 Logits = npt.NDArray[np.float32]
 
 _STEP = 500  # reviews between two reports
-_FURTHEST = 1e-6  # a probability counts as no nearer to 0 or 1
+_FURTHEST = 1e-6  # probabilities nearer to 0 or 1 count as this far
 
 
 def vector_opinion(
     train: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int8],
-    asked: npt.NDArray[np.float32],
+    unknown: npt.NDArray[np.float32],
     inverse_penalty: float,
 ) -> Logits:
-    """What a logistic regression on document vectors [m, dim] with labels [m] says of others [n, dim]: float32 [n].
+    """Fits a logistic regression to document vectors and returns its logits of other vectors, float32 [n].
 
     Args:
-        train: the vectors to fit on.
-        labels: 0 or 1.
-        asked: the vectors to be judged.
-        inverse_penalty: scikit-learn's C.
+        train: The vectors to fit to, [m, dim].
+        labels: Their labels [m], 0 or 1.
+        unknown: The vectors to judge, [n, dim].
+        inverse_penalty: Scikit-learn's C.
     """
     model = LogisticRegression(C=inverse_penalty, max_iter=300).fit(train, labels)
-    return np.asarray(model.decision_function(asked), np.float32)
+    return np.asarray(model.decision_function(unknown), np.float32)
 
 
 def model_opinion(artifact: Artifact, texts: Sequence[str], report: Report = silent) -> Logits:
-    """What an exported model says of each text, logits float32 [n]; 0 of a text without a token.
+    """Returns an exported model's logit of each text, float32 [n]; 0 for a text without a token.
 
     Args:
-        artifact: the model.
-        texts: the texts [n].
-        report: told how far it is.
+        artifact: The model.
+        texts: The texts [n].
+        report: The function that is told how far the scoring is.
     """
     scorer = Scorer.load(artifact, device="auto", precision="fp32")
     parts = []
@@ -52,22 +52,22 @@ def model_opinion(artifact: Artifact, texts: Sequence[str], report: Report = sil
         parts.append(scorer.score(texts[start : start + _STEP]))
         report(Progress(f"asking the teacher {artifact.name}", min(start + _STEP, len(texts)), len(texts)))
     probability = np.nan_to_num(np.concatenate(parts).astype(np.float64), nan=0.5)
-    return logits_of(probability.clip(_FURTHEST, 1.0 - _FURTHEST)).astype(np.float32)
+    return to_logits(probability.clip(_FURTHEST, 1.0 - _FURTHEST)).astype(np.float32)
 
 
 def soft_labels(
     opinions: Mapping[str, Logits], labels: npt.NDArray[np.int8]
 ) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
-    """The probability that each text is positive, float32 [n - v], and how good each teacher is.
+    """Returns the probability that each unlabelled text is positive, float32 [n - v], and each teacher's accuracy.
 
-    Each opinion is calibrated first, for a teacher that is too sure of itself would outvote the others; the
-    probability is that of the mean of the calibrated logits. How good: the share of validation that a teacher has
-    right, and under `all` that of the mean.
+    Each opinion is calibrated first, for a teacher that is too sure of itself would outvote the others. The
+    probability is the sigmoid of the mean of the calibrated logits. The accuracies are those on the validation texts,
+    with that of the mean under `all`.
 
     Args:
-        opinions: logits [n] by teacher; the first v are of the validation texts. No teacher may have learned from
-            those, or validation is no measure any more.
-        labels: of the validation texts [v], 0 or 1.
+        opinions: Logits [n] by teacher, of which the first v are of the validation texts. No teacher may have learned
+            from those.
+        labels: The labels of the validation texts [v], 0 or 1.
     """
     count = len(labels)
     calibrated = {

@@ -1,11 +1,11 @@
-"""Writes and reads checkpoints: tensors in safetensors, everything else in JSON, never half of either.
+"""Writes and reads checkpoints: tensors in safetensors and all else in JSON, each file whole or not at all.
 
 A run folder holds
 
-    best.safetensors, best.json     the weights of the best epoch: what the exporter reads
-    resume.json, resume-N.safetensors   the state after step N: what `--resume` reads
-    validation.safetensors          the validation reviews as token ids, and their labels
-    vocab.json, history.json        the vocabulary and the curves
+    best.safetensors, best.json         the weights of the best epoch, which the exporter reads
+    resume-N.safetensors, resume.json   the state after step N, which `--resume` reads
+    validation.safetensors              the validation reviews as token ids, and their labels
+    vocab.json, history.json            the vocabulary and the curves
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
+    """Returns the tensors of a safetensors file.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: The file is missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -57,10 +57,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A checkpoint's JSON file.
+    """Returns the content of a checkpoint's JSON file.
 
     Raises:
-        InputError: missing, not JSON, or of another format version.
+        InputError: The file is missing, not JSON, or of another format version.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -73,7 +73,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_resume(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Writes the state after a step; an older one is removed only when this one is whole."""
+    """Writes the state after a step, then removes the one before."""
     file = f"resume-{step:08d}.safetensors"
     write_tensors(folder / file, tensors)
     write_json(folder / "resume.json", {"format_version": FORMAT_VERSION, "tensors": file, "step": step, **state})
@@ -83,13 +83,13 @@ def write_resume(folder: Path, step: int, state: Mapping[str, Any], tensors: Map
 
 
 def read_resume(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """What `write_resume` wrote last, or None where a run has not come to its first checkpoint."""
+    """Returns what `write_resume` wrote last, or None before a run's first checkpoint."""
     state = read_resume_state(folder)
     return None if state is None else (state, read_tensors(folder / state["tensors"]))
 
 
 def read_resume_state(folder: Path) -> dict[str, Any] | None:
-    """What `read_resume` gives, without the tensors."""
+    """Returns what `read_resume` does, without the tensors."""
     path = folder / "resume.json"
     return read_json(path) if path.exists() else None
 
@@ -97,17 +97,17 @@ def read_resume_state(folder: Path) -> dict[str, Any] | None:
 def require_same_recipe(
     run_dir: Path, stored: Mapping[str, Any], recipe: Mapping[str, Any], *, resume: bool, may_differ: Set[str]
 ) -> None:
-    """Checks that a run may carry on from the checkpoint found in its folder.
+    """Checks that a run may carry on from the checkpoint in its folder.
 
     Args:
-        run_dir: the run's folder.
-        stored: the recipe of the checkpoint.
-        recipe: the settings asked for.
-        resume: whether carrying on is asked for.
-        may_differ: settings that change nothing of the result.
+        run_dir: The run's folder.
+        stored: The checkpoint's recipe.
+        recipe: The recipe of this call.
+        resume: Whether this call is to carry on.
+        may_differ: The settings that do not change the result.
 
     Raises:
-        UsageError: `resume` is not given, or the checkpoint was made by other settings.
+        UsageError: `resume` is false, or the recipes differ.
     """
     if not resume:
         raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
@@ -123,13 +123,13 @@ def require_same_recipe(
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's tensors, each under the number of its parameter and its own name."""
+    """Returns the optimizer's tensors, each under the number of its parameter and its own name."""
     states: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
     return {f"{index}.{name}": value for index, values in states.items() for name, value in values.items()}
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts what `optimizer_tensors` gave into an optimizer of the same parameters; its settings stay."""
+    """Puts what `optimizer_tensors` returned into an optimizer of the same parameters, and keeps its settings."""
     states: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".")
@@ -138,18 +138,18 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, each name behind `prefix` and a dot."""
+    """Returns the tensors with `prefix` and a dot before each name."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `prefixed` was given, out of several such groups."""
+    """Returns those of the tensors that `prefixed` gave this prefix, without it."""
     start = f"{prefix}."
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
 def write_validation(folder: Path, texts: LabelledTexts) -> None:
-    """Keeps the encoded validation reviews beside the checkpoint: what the exporter compares graphs on."""
+    """Writes the encoded validation reviews beside the checkpoint, for the exporter to compare graphs on."""
     tensors = {
         "ids": torch.from_numpy(texts.encoded.ids),
         "offsets": torch.from_numpy(texts.encoded.offsets),
@@ -159,10 +159,10 @@ def write_validation(folder: Path, texts: LabelledTexts) -> None:
 
 
 def read_validation(folder: Path) -> LabelledTexts:
-    """What `write_validation` wrote; no texts where it was not called.
+    """Returns what `write_validation` wrote, or no texts if it wrote nothing.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: The file is damaged.
     """
     if not (folder / VALIDATION).exists():
         return LabelledTexts(EncodedTexts(np.zeros(0, np.int32), np.zeros(1, np.int64)), np.zeros(0, np.int8))

@@ -1,4 +1,4 @@
-"""The recipes' numbers, each with its reason."""
+"""The numbers of the `default` recipe, each with its reason."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sentscore_train.teachers.document_vectors import DocVectorConfig
 Precision = Literal["auto", "fp32", "bf16"]
 
 FURTHER_EPOCHS = 1
-"""Of a run that begins with another's weights: once over all the reviews."""
+"""The epochs of a run that starts from another run's weights: each review once."""
 
 FURTHER_LEARNING_RATE = 1e-3
-"""Of the same: half of a new run's, so that what is known is not lost."""
+"""The learning rate of such a run: half of a new run's, so that little of what it has learned is lost."""
 
 TAUGHT_EPOCHS = 5
-"""Of a new run that has teachers: there is more to learn from, and soft labels can't be learned by heart."""
+"""The epochs of a new run with teachers: there is more to learn from, and soft labels are harder to overfit."""
 
 TEACHER_HIDDEN_SIZE = 256
-"""Units a direction of a model that is only a teacher: the notebook's; it is asked once, so it may be slow."""
+"""The units of each direction of a teacher. As it labels the reviews only once, it may be as slow as the notebook's."""
 
 
 @dataclass(frozen=True)
@@ -30,34 +30,35 @@ class TrainConfig:
     """The `default` preset.
 
     Attributes:
-        vocabulary_size: as in the notebook, beside `<unk>` and `<pad>`.
-        hidden_size: units a direction, half of the notebook's: three times as fast to train and to score with.
-        num_layers: as in the notebook.
-        pooling: the maximum over the tokens finds the one telling phrase in a long review, the mean weighs them all;
-            the gradient of both reaches any token in one step.
-        dropout: 0.5 as in the notebook; 9 % of words replaced keeps the model from leaning on single names.
-        vectors: skip-gram vectors of the reviews themselves know the domain's words better than general ones.
-        epochs: the GRU and the LSTM were both best on validation in their fourth; of epochs as good the last is kept.
-        patience: epochs without a better validation accuracy before training ends early.
-        batch_size: reviews a step.
-        learning_rate: the highest of the one-cycle schedule (Smith and Topin 2018).
-        warm_up: share of the steps in which the rate rises.
-        clip: largest norm of the gradient.
-        average: share of the past that the moving average of the weights keeps a step (Polyak and Juditsky 1992); the
-            average over about 200 steps is what is validated and kept, for it is steadier than any one step.
-        extracts: a sentence or three of each review with the label of the whole: texts of a line are scored, too. They
-            take the time of a sixth of the reviews.
-        max_tokens: longer reviews keep their head and tail in training; opinions stand at both ends.
-        bucket_batches: batches sorted by length together: little padding, and the order stays random.
-        validation_share: of the movies of the training reviews.
-        start: the folder of a finished run whose best weights this one begins with; empty to begin anew.
-        teachers: exported models; if there are any, the unlabelled reviews are learned from too, by the mean opinion
-            of these models, NB-SVM and a classifier on document vectors.
-        documents: the document vectors of that teacher.
-        seed: of the split, the vectors, the weights, the order and dropout.
-        precision: of the products; `auto` is bf16 on a GPU that has it. Weights are always float32.
-        threads: of torch on the CPU; None leaves torch's own choice. A resumed run must use the same.
-        checkpoint_every_s: seconds between two checkpoints inside an epoch.
+        vocabulary_size: The number of tokens besides `<unk>` and `<pad>`, as in the notebook.
+        hidden_size: The units of each direction. Half of the notebook's train and score three times as fast.
+        num_layers: The number of layers, as in the notebook.
+        pooling: The maximum over the tokens finds the one telling phrase in a long review, and the mean weighs all of
+            them. Both give every token a gradient in one step.
+        dropout: 0.5 as in the notebook. Replacing 9 % of the tokens keeps the model from relying on single names.
+        vectors: Skip-gram vectors of the reviews know the words of reviews better than general vectors.
+        epochs: Both models were best on validation in their fourth epoch. Of equally good epochs the last is kept.
+        patience: The epochs without a better validation accuracy after which training ends early.
+        batch_size: The reviews of a step.
+        learning_rate: The highest rate of the one-cycle schedule (Smith and Topin 2018).
+        warm_up: The share of the steps in which the rate rises.
+        clip: The largest norm of the gradient.
+        average: The share that the moving average of the weights keeps at each step (Polyak and Juditsky 1992). The
+            average over about 200 steps is validated and kept, for it is steadier than the weights of one step.
+        extracts: One to three sentences of each review with the review's label, for short texts are scored too. They
+            take as long as a sixth of the reviews.
+        max_tokens: Longer reviews keep only their first and last tokens in training, where most opinions are.
+        bucket_batches: The number of batches that are sorted by length together. There is little padding then, and
+            the order stays random.
+        validation_share: The share of the training reviews' movies.
+        start: The folder of a finished run whose best weights this run starts from; empty for a new start.
+        teachers: Exported models. If there are any, the run also learns from the unlabelled reviews, by the mean
+            opinion of these models, of NB-SVM and of a classifier on document vectors.
+        documents: The document vectors for that classifier.
+        seed: The seed of the split, the vectors, the weights, the order and dropout.
+        precision: The precision of the products; `auto` is bf16 on a GPU that has it. Weights are always float32.
+        threads: The number of torch's CPU threads; None leaves it to torch. A resumed run must use the same.
+        checkpoint_every_s: The seconds between two checkpoints inside an epoch.
     """
 
     vocabulary_size: int = 25_000

@@ -1,9 +1,9 @@
-"""Trains the `default` preset: the run folder it leaves holds the best epoch's weights and the curves.
+"""Trains the preset `default`, and leaves the best epoch's weights and the curves in the run folder.
 
     sentscore-train lstm --preset default --imdb aclImdb_v1.tar.gz --run-dir runs/lstm
 
-A run can be killed at any time and carried on with `--resume` to the same weights: the order of the batches
-follows from the seed and the epoch, and every draw of a step from the seed and the step.
+A run that was killed can be carried on with `--resume` and comes to the same weights. For the order of the batches
+depends only on the seed and the epoch, and the random numbers of a step depend only on the seed and the step.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from sentscore_train.training import checkpoint
 from sentscore_train.training.config import Precision, TrainConfig
 from sentscore_train.training.device import autocast, resolve_run_precision
 
-_EVALUATION_TOKENS = 32_768  # a batch of validation, padding included; about 300 MB of activations
+_EVALUATION_TOKENS = 32_768  # in a batch of validation, padding included; about 300 MB of activations
 
 
 @dataclass
 class _State:
-    """Where a run stands; everything but the tensors of a checkpoint."""
+    """How far a run is: all of a checkpoint but the tensors."""
 
     step: int = 0
     epoch: int = 0
@@ -54,6 +54,29 @@ class _State:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same from the first step to the last.
+
+    Attributes:
+        run_dir: The run's folder.
+        recipe: The settings that the checkpoints carry.
+        model: The model that learns.
+        averaged: The moving average of its weights.
+        optimizer: The optimizer of the model.
+        device: The device that both models are on.
+        report: The function that is told how far the run is.
+    """
+
+    run_dir: Path
+    recipe: dict[str, Any]
+    model: SentimentClassifier
+    averaged: SentimentClassifier
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    report: Report
+
+
 def train(
     cell: Cell,
     config: TrainConfig,
@@ -64,82 +87,85 @@ def train(
     resume: bool = False,
     report: Report = silent,
 ) -> list[dict[str, float]]:
-    """Trains until the last epoch or until `patience` epochs brought nothing; returns the history.
+    """Trains until the last epoch, or until `patience` epochs brought nothing better, and returns the history.
 
-    Each entry of the history holds `epoch`, `train_loss`, `train_accuracy`, `validation_loss`,
-    `validation_accuracy`, `temperature` and `seconds`; losses in nats, accuracies as shares.
+    Each entry of the history has `epoch`, `train_loss`, `train_accuracy`, `validation_loss`,
+    `validation_accuracy`, `temperature` and `seconds`. Losses are in nats, and accuracies are shares.
 
     Raises:
-        UsageError: the run folder holds another run and `resume` is not given, or was made by other settings; or the
-            run to start from is of another architecture or vocabulary.
-        InputError: a checkpoint cannot be read.
-        OutputError: a checkpoint cannot be written.
+        UsageError: The run folder holds a run and `resume` is false, or the run has other settings; or the run to
+            start from has another architecture or vocabulary; or the precision is bf16 on a CPU.
+        InputError: A checkpoint cannot be read.
+        OutputError: The run folder cannot be written.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = _new_model(cell, config, data).to(device)
-    averaged = copy.deepcopy(model)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     recipe = {"kind": cell, **asdict(config), "precision": resolve_run_precision(run_dir, config.precision, device)}
     if config.start:
         recipe["start_recipe"] = checkpoint.read_json(Path(config.start) / "best.json")["recipe"]
-    state = _restore(run_dir, resume, recipe, model, averaged, optimizer)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    run = _Run(run_dir, recipe, model, copy.deepcopy(model), optimizer, device, report)
+    state = _restore(run, resume)
     write_file(run_dir / "vocab.json", data.vocabulary.to_json().encode("utf-8"))
     checkpoint.write_validation(run_dir, data.validation)
 
     ends = find_sentence_ends(data.vocabulary)
-    steps_an_epoch = len(_order(_texts(data.train, ends, config, 0).encoded.lengths, config, 0))
-    loss_function = nn.BCEWithLogitsLoss()
-    pad_id = data.vocabulary.pad_id
-
+    steps_an_epoch = len(_epoch_batches(_epoch_texts(data.train, ends, config, 0).encoded.lengths, config, 0))
     while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
-        model.train()
-        saved = started = time.monotonic()
-        before = state.seconds
-        texts = _texts(data.train, ends, config, state.epoch)
-        for rows in _order(texts.encoded.lengths, config, state.epoch)[state.batch :]:
-            torch.manual_seed(config.seed * 1_000_003 + state.step)
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * one_cycle(
-                    state.step / (steps_an_epoch * config.epochs), config.warm_up
-                )
-            batch = texts.batch(rows, pad_id).to(device)
-            with autocast(device, recipe["precision"]):
-                logits = model(batch.token_ids, batch.lengths)
-            loss = loss_function(logits.float(), batch.labels)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            optimizer.step()
-            update_average(averaged, model, config.average, state.step)
-
-            state.step += 1
-            state.batch += 1
-            state.loss_sum += loss.item() * len(rows)
-            state.correct += int(((logits > 0) == (batch.labels > 0.5)).sum())
-            state.seen += len(rows)
-            now = time.monotonic()
-            state.seconds = before + now - started
-            if now - saved > config.checkpoint_every_s:
-                _save(run_dir, recipe, state, model, averaged, optimizer)
-                saved = now
-            report(
-                Progress(
-                    f"epoch {state.epoch + 1}/{config.epochs}",
-                    state.seen,
-                    len(texts),
-                    loss=state.loss_sum / state.seen,
-                    accuracy=state.correct / state.seen,
-                )
-            )
-        _finish_epoch(run_dir, recipe, state, averaged, data, device, report)
-        _save(run_dir, recipe, state, model, averaged, optimizer)
+        texts = _epoch_texts(data.train, ends, config, state.epoch)
+        _train_epoch(run, state, config, texts, data.vocabulary.pad_id, steps=steps_an_epoch * config.epochs)
+        _finish_epoch(run, state, data)
+        _save(run, state)
     return state.history
 
 
+def _train_epoch(
+    run: _Run, state: _State, config: TrainConfig, texts: LabelledTexts, pad_id: int, *, steps: int
+) -> None:
+    """Trains on the rest of an epoch's batches; `steps` are those of all epochs."""
+    loss_function = nn.BCEWithLogitsLoss()
+    run.model.train()
+    saved = started = time.monotonic()
+    before = state.seconds
+    for rows in _epoch_batches(texts.encoded.lengths, config, state.epoch)[state.batch :]:
+        torch.manual_seed(config.seed * 1_000_003 + state.step)
+        for group in run.optimizer.param_groups:
+            group["lr"] = config.learning_rate * one_cycle(state.step / steps, config.warm_up)
+        batch = texts.batch(rows, pad_id).to(run.device)
+        with autocast(run.device, run.recipe["precision"]):
+            logits = run.model(batch.token_ids, batch.lengths)
+        loss = loss_function(logits.float(), batch.labels)
+        run.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(run.model.parameters(), config.clip)
+        run.optimizer.step()
+        update_average(run.averaged, run.model, config.average, state.step)
+
+        state.step += 1
+        state.batch += 1
+        state.loss_sum += loss.item() * len(rows)
+        state.correct += int(((logits > 0) == (batch.labels > 0.5)).sum())
+        state.seen += len(rows)
+        now = time.monotonic()
+        state.seconds = before + now - started
+        if now - saved > config.checkpoint_every_s:
+            _save(run, state)
+            saved = now
+        run.report(
+            Progress(
+                f"epoch {state.epoch + 1}/{config.epochs}",
+                state.seen,
+                len(texts),
+                loss=state.loss_sum / state.seen,
+                accuracy=state.correct / state.seen,
+            )
+        )
+
+
 def _new_model(cell: Cell, config: TrainConfig, data: TrainingData) -> SentimentClassifier:
-    """A model with random weights on top of the word vectors, or with the best weights of the run to start from."""
+    """Returns a model with the word vectors and random weights, or with the best weights of the run to start from."""
     vocab_size, embedding_dim = data.vectors.shape
     architecture = Architecture(cell, vocab_size, embedding_dim, config.hidden_size, config.num_layers, config.pooling)
     model = SentimentClassifier(architecture, config.dropout, unk_id=data.vocabulary.unk_id)
@@ -157,23 +183,15 @@ def _new_model(cell: Cell, config: TrainConfig, data: TrainingData) -> Sentiment
     return model
 
 
-def _finish_epoch(
-    run_dir: Path,
-    recipe: dict[str, Any],
-    state: _State,
-    model: SentimentClassifier,
-    data: TrainingData,
-    device: torch.device,
-    report: Report,
-) -> None:
+def _finish_epoch(run: _Run, state: _State, data: TrainingData) -> None:
     """Validates, keeps the weights if they are the best so far, and moves the state to the next epoch."""
     logits = predict(
-        model,
+        run.averaged,
         data.validation,
         data.vocabulary.pad_id,
-        device=device,
-        precision=recipe["precision"],
-        report=report,
+        device=run.device,
+        precision=run.recipe["precision"],
+        report=run.report,
     )
     labels = data.validation.labels.astype(np.int8)
     accuracy = float(((logits > 0) == (labels == 1)).mean())
@@ -192,19 +210,19 @@ def _finish_epoch(
     )
     if accuracy > state.best_accuracy:
         state.best_accuracy, state.best_epoch = accuracy, state.epoch
-    if accuracy == state.best_accuracy:  # of equals the later one is kept: its steps were smaller
-        checkpoint.write_tensors(run_dir / "best.safetensors", to_tensors(model))
+    if accuracy == state.best_accuracy:  # of equals the later one is kept, for its steps were smaller
+        checkpoint.write_tensors(run.run_dir / "best.safetensors", to_tensors(run.averaged))
         content = {
             "format_version": checkpoint.FORMAT_VERSION,
-            "architecture": asdict(model.architecture),
+            "architecture": asdict(run.averaged.architecture),
             "preset": "default",
-            "recipe": {**recipe, "best_epoch": state.epoch + 1},
+            "recipe": {**run.recipe, "best_epoch": state.epoch + 1},
             "metrics": {"validation": metrics},
             "data": data.facts,
             "temperature": temperature,
         }
-        checkpoint.write_json(run_dir / "best.json", content)
-    checkpoint.write_json(run_dir / "history.json", state.history)
+        checkpoint.write_json(run.run_dir / "best.json", content)
+    checkpoint.write_json(run.run_dir / "history.json", state.history)
     state.epoch += 1
     state.batch, state.seen, state.correct, state.loss_sum, state.seconds = 0, 0, 0, 0.0, 0.0
 
@@ -218,7 +236,7 @@ def predict(
     precision: Precision = "fp32",
     report: Report = silent,
 ) -> npt.NDArray[np.float32]:
-    """Logits of every text, float32 [n]; 0 where a text has no tokens."""
+    """Returns the logit of every text, float32 [n]; 0 for a text without tokens."""
     logits = np.zeros(len(texts), np.float32)
     model.eval()
     done = 0
@@ -232,7 +250,7 @@ def predict(
 
 
 def update_average(averaged: SentimentClassifier, model: SentimentClassifier, keep: float, step: int) -> None:
-    """Moves the average of the weights towards those after a step; the first steps weigh more, since all are new."""
+    """Moves the average of the weights towards the weights after a step; the first steps count for more."""
     share = 1.0 - min(keep, (1.0 + step) / (10.0 + step))
     with torch.no_grad():
         for average, weights in zip(averaged.parameters(), model.parameters(), strict=True):
@@ -240,20 +258,20 @@ def update_average(averaged: SentimentClassifier, model: SentimentClassifier, ke
 
 
 def one_cycle(share: float, warm_up: float) -> float:
-    """The one-cycle schedule's factor at a share of all steps: cosine from 1/25 up to 1, then down to near 0."""
+    """Returns the factor of the learning rate at a share of all steps: a cosine from 1/25 up to 1, then down to 0."""
     if share < warm_up:
         return 1.0 / 25.0 + (1.0 - 1.0 / 25.0) * (1.0 - math.cos(math.pi * share / warm_up)) / 2.0
     return (1.0 + math.cos(math.pi * (share - warm_up) / (1.0 - warm_up))) / 2.0
 
 
-def _texts(train: LabelledTexts, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:
-    """What an epoch learns from: whole reviews, long ones without a middle, and extracts."""
-    random = np.random.default_rng((config.seed, epoch, 1))  # `_order` draws from the seed and the epoch alone
+def _epoch_texts(train: LabelledTexts, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:
+    """Returns what an epoch learns from: whole reviews, long ones without their middle, and extracts."""
+    random = np.random.default_rng((config.seed, epoch, 1))  # other numbers than those of `_epoch_batches`
     encoded, rows = add_extracts(train.encoded, ends, config.extracts, random)
     return LabelledTexts(head_and_tail(encoded, config.max_tokens), train.labels[rows])
 
 
-def _order(lengths: npt.NDArray[np.int64], config: TrainConfig, epoch: int) -> list[npt.NDArray[np.int64]]:
+def _epoch_batches(lengths: npt.NDArray[np.int64], config: TrainConfig, epoch: int) -> list[npt.NDArray[np.int64]]:
     return order_batches(
         lengths,
         batch_size=config.batch_size,
@@ -263,34 +281,23 @@ def _order(lengths: npt.NDArray[np.int64], config: TrainConfig, epoch: int) -> l
     )
 
 
-def _save(
-    run_dir: Path,
-    recipe: dict[str, Any],
-    state: _State,
-    model: SentimentClassifier,
-    averaged: SentimentClassifier,
-    optimizer: torch.optim.Optimizer,
-) -> None:
-    tensors = checkpoint.prefixed("model", to_tensors(model))
-    tensors |= checkpoint.prefixed("averaged", to_tensors(averaged))
-    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(optimizer))
-    checkpoint.write_resume(run_dir, state.step, {"recipe": recipe, "state": asdict(state)}, tensors)
+def _save(run: _Run, state: _State) -> None:
+    tensors = checkpoint.prefixed("model", to_tensors(run.model))
+    tensors |= checkpoint.prefixed("averaged", to_tensors(run.averaged))
+    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(run.optimizer))
+    checkpoint.write_resume(run.run_dir, state.step, {"recipe": run.recipe, "state": asdict(state)}, tensors)
 
 
-def _restore(
-    run_dir: Path,
-    resume: bool,
-    recipe: dict[str, Any],
-    model: SentimentClassifier,
-    averaged: SentimentClassifier,
-    optimizer: torch.optim.Optimizer,
-) -> _State:
-    found = checkpoint.read_resume(run_dir)
+def _restore(run: _Run, resume: bool) -> _State:
+    """Loads the last checkpoint of the run's folder, if there is one, and returns the state."""
+    found = checkpoint.read_resume(run.run_dir)
     if found is None:
         return _State()
     content, tensors = found
-    checkpoint.require_same_recipe(run_dir, content["recipe"], recipe, resume=resume, may_differ={"checkpoint_every_s"})
-    load_tensors(model, checkpoint.under("model", tensors))
-    load_tensors(averaged, checkpoint.under("averaged", tensors))
-    checkpoint.load_optimizer(optimizer, checkpoint.under("optimizer", tensors))
+    checkpoint.require_same_recipe(
+        run.run_dir, content["recipe"], run.recipe, resume=resume, may_differ={"checkpoint_every_s"}
+    )
+    load_tensors(run.model, checkpoint.under("model", tensors))
+    load_tensors(run.averaged, checkpoint.under("averaged", tensors))
+    checkpoint.load_optimizer(run.optimizer, checkpoint.under("optimizer", tensors))
     return _State(**content["state"])

@@ -1,4 +1,4 @@
-"""Makes what the `default` preset trains on, and keeps each step's result on disk, keyed by what made it."""
+"""Prepares what the preset `default` trains on, and keeps the result of each slow step on disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sentscore_train.teachers.nbsvm import NbSvm, NbSvmConfig
 from sentscore_train.teachers.opinions import Logits, model_opinion, soft_labels, vector_opinion
 from sentscore_train.training.config import TrainConfig
 
-_CODE: Final = 1  # raised when a step here comes to another result from the same input
+_CODE: Final = 1  # must rise when a step here gives another result for the same input
 _STEP: Final = 1_000  # reviews between two reports
 
 
@@ -39,27 +39,27 @@ def prepare(
     allow_partial: bool = False,
     report: Report = silent,
 ) -> TrainingData:
-    """Reads the reviews, builds the vocabulary and the word vectors, splits by movie.
+    """Reads the reviews, builds the vocabulary and the word vectors, and splits the reviews by movie.
 
-    Vocabulary and vectors come from the training and the unlabelled reviews, labels unseen. The test reviews are not
-    looked at.
+    The vocabulary and the vectors come from the training and the unlabelled reviews, without the labels. The test
+    reviews are not used.
 
     Args:
-        config: the recipe.
-        imdb_source: as in `imdb.load_imdb`.
-        data_dir: where downloads and results are kept.
-        allow_partial: accept fewer reviews than published.
-        report: told how far each step is.
+        config: The recipe.
+        imdb_source: The source of the reviews, as `imdb.load_imdb` takes it.
+        data_dir: The folder of downloads and results.
+        allow_partial: Whether to accept fewer reviews than published.
+        report: The function that is told how far each step is.
 
     Raises:
-        InputError: the data is missing or damaged.
-        OutputError: the data folder cannot be written.
-        ArtifactError: a teacher is missing or damaged.
+        InputError: The data is missing or damaged.
+        OutputError: The data folder cannot be written.
+        ArtifactError: A teacher is missing or damaged.
     """
     report(Progress("reading the reviews", 0, 1))
     imdb = load_imdb(imdb_source, data_dir=data_dir, allow_partial=allow_partial, report=report)
     cache = ArrayCache(data_dir / "prepared")
-    corpus = _corpus(imdb, config.vocabulary_size, cache, report)
+    corpus = _build_corpus(imdb, config.vocabulary_size, cache, report)
 
     phase = "training the word vectors"
     vectors = cache.get(
@@ -76,21 +76,21 @@ def prepare(
     )["vectors"]
     labels = corpus.labels
     train, validation = split_by_movie(imdb.train.movies, labels, share=config.validation_share, seed=config.seed)
-    to_learn = LabelledTexts(corpus.encoded.take(train), labels[train])
-    to_choose = LabelledTexts(corpus.encoded.take(validation), labels[validation])
+    learning = LabelledTexts(corpus.encoded.take(train), labels[train])
+    choosing = LabelledTexts(corpus.encoded.take(validation), labels[validation])
     teacher: dict[str, float] = {}
     if config.teachers:
         unlabelled = np.arange(len(labels), len(corpus.texts))
-        opinions = _opinions(config, corpus, train, np.concatenate((validation, unlabelled)), cache, report)
-        soft, teacher = soft_labels(opinions, to_choose.labels.astype(np.int8))
-        to_learn = LabelledTexts(
+        opinions = _ask_teachers(config, corpus, train, np.concatenate((validation, unlabelled)), cache, report)
+        soft, teacher = soft_labels(opinions, choosing.labels.astype(np.int8))
+        learning = LabelledTexts(
             corpus.encoded.take(np.concatenate((train, unlabelled))),
             np.concatenate((labels[train].astype(np.float32), soft)),
         )
     return TrainingData(
         vocabulary=corpus.vocabulary,
-        train=to_learn,
-        validation=to_choose,
+        train=learning,
+        validation=choosing,
         vectors=vectors,
         facts={
             "name": "IMDB",
@@ -107,14 +107,14 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Corpus:
-    """The reviews of the training set and the unlabelled ones, in that order.
+    """The training reviews, followed by the unlabelled ones.
 
     Attributes:
-        texts: as they were read.
-        labels: int8 of the training set.
-        vocabulary: made of all of them.
-        encoded: all of them.
-        facts: what `encoded` depends on.
+        texts: The texts as they were read.
+        labels: The labels of the training reviews, int8.
+        vocabulary: The vocabulary of all texts.
+        encoded: All texts as token ids.
+        facts: What `encoded` depends on.
     """
 
     texts: Sequence[str]
@@ -124,7 +124,7 @@ class _Corpus:
     facts: dict[str, Any]
 
 
-def _corpus(imdb: Imdb, vocabulary_size: int, cache: ArrayCache, report: Report) -> _Corpus:
+def _build_corpus(imdb: Imdb, vocabulary_size: int, cache: ArrayCache, report: Report) -> _Corpus:
     texts = imdb.train.texts + imdb.unsup.texts
     facts = {"corpus": hash_texts(texts), "spacy": stored_rules().spacy_version, "size": vocabulary_size, "code": _CODE}
     report(Progress("building the vocabulary", 0, 1))
@@ -135,23 +135,23 @@ def _corpus(imdb: Imdb, vocabulary_size: int, cache: ArrayCache, report: Report)
     return _Corpus(texts, imdb.train.labels, vocabulary, EncodedTexts(stored["ids"], stored["offsets"]), facts)
 
 
-def _opinions(
+def _ask_teachers(
     config: TrainConfig,
     corpus: _Corpus,
     train: npt.NDArray[np.int64],
-    asked: npt.NDArray[np.int64],
+    unknown: npt.NDArray[np.int64],
     cache: ArrayCache,
     report: Report,
 ) -> dict[str, Logits]:
-    """What each teacher says of the texts of the rows `asked` [n], logits float32 [n] by its name.
+    """Returns the logits float32 [n] of the texts of the rows `unknown` [n], by the name of the teacher.
 
     Args:
-        config: the recipe.
-        corpus: all texts.
-        train: rows of the texts to learn from.
-        asked: rows of the texts to be judged.
-        cache: keeps each opinion.
-        report: told how far each teacher is.
+        config: The recipe.
+        corpus: All texts.
+        train: The rows of the texts to learn from.
+        unknown: The rows of the texts to judge.
+        cache: The cache of the opinions.
+        report: The function that is told how far each teacher is.
     """
     encoded, labels, vocab_size = corpus.encoded, corpus.labels[train], len(corpus.vocabulary)
     split = {"train": hash_texts([corpus.texts[row] for row in train])}
@@ -159,7 +159,7 @@ def _opinions(
     def linear() -> Arrays:
         report(Progress("fitting the linear teacher", 0, 1))
         model = NbSvm(LabelledTexts(encoded.take(train), labels), vocab_size)
-        return {"logits": model.logits(encoded.take(asked))}
+        return {"logits": model.logits(encoded.take(unknown))}
 
     def documents() -> Arrays:
         phase = "training the document vectors"
@@ -174,13 +174,13 @@ def _opinions(
     }
     vectors = cache.get("documents", {**corpus.facts, "documents": asdict(config.documents)}, documents)["vectors"]
     opinions["document vectors"] = vector_opinion(
-        vectors[train], labels, vectors[asked], config.documents.inverse_penalty
+        vectors[train], labels, vectors[unknown], config.documents.inverse_penalty
     )
     for teacher in config.teachers:
         artifact = load_artifact(teacher)
 
         def model(artifact: Artifact = artifact) -> Arrays:
-            return {"logits": model_opinion(artifact, [corpus.texts[row] for row in asked], report)}
+            return {"logits": model_opinion(artifact, [corpus.texts[row] for row in unknown], report)}
 
         made_from = {"corpus": corpus.facts["corpus"], **split, "manifest": artifact.manifest_sha256}
         opinions[teacher] = cache.get("opinion", made_from, model)["logits"]
