@@ -1,6 +1,6 @@
-"""What a user would run on a table of reviews: sentscore, and what else there is. Each is a `Rival` to be timed.
+"""The rivals: what a user could run on a table of reviews, sentscore included.
 
-Libraries are imported where they are used, so that leaving a rival out needs none of its packages.
+Libraries are imported where they are used, so that a run without a rival does not need its packages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from _measure import Rows
 from _networks import distilbert, notebook, torch_batches
-from _rival import Labels, Rival, Setting, fastest_seconds, listed
+from _rival import Labels, Rival, Setting, fastest_seconds, format_numbers
 from sentscore.model.artifact import Precision
 from sentscore.model.batching import batches_by_length, pad_batch
 
@@ -30,13 +30,13 @@ _PAD_ID: Final = 0  # behind a review's end, where the graph does not look
 
 @dataclass(frozen=True)
 class Entry:
-    """A rival that can be asked for.
+    """A rival that the command line knows.
 
     Attributes:
-        load: loads and fits whatever it needs, outside all timing.
-        packages: import name -> name to install, of what it needs beside sentscore's core.
-        needs_train: whether it is fitted on labelled reviews.
-        precision: that the model must have.
+        load: The function that loads and fits the rival, outside all timing.
+        packages: The packages that it needs besides sentscore's core: import name -> name to install.
+        needs_train: Whether it is fitted on labelled reviews.
+        precision: The precision that the model must have.
     """
 
     load: Callable[[Setting], Rival]
@@ -46,7 +46,7 @@ class Entry:
 
 
 def tfidf_model() -> Any:
-    """A pipeline of scikit-learn to be fitted on texts: TF-IDF of words and pairs of words, logistic regression."""
+    """Returns an unfitted pipeline of scikit-learn: TF-IDF of words and pairs of words, logistic regression."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -56,7 +56,7 @@ def tfidf_model() -> Any:
 
 
 def tfidf(setting: Setting) -> Rival:
-    """TF-IDF of words and pairs of words, and logistic regression."""
+    """Returns TF-IDF of words and pairs of words with logistic regression."""
     table = pq.read_table(setting.train, columns=["text", "label"])
     texts, labels = table["text"].to_pylist(), table["label"].to_numpy()
     model = tfidf_model()
@@ -73,7 +73,7 @@ def tfidf(setting: Setting) -> Rival:
         takes="texts",
         threads=1,
         start=start,
-        positive=_above_half,
+        positive=_is_positive,
         notes=(
             f"fitted on {len(texts):,} reviews in {seconds:.1f} s, {len(model[0].vocabulary_):,} features; "
             "sublinear_tf, min_df=2, C=10",
@@ -82,7 +82,7 @@ def tfidf(setting: Setting) -> Rival:
 
 
 def vader(setting: Setting) -> Rival:
-    """VADER's lexicon and rules."""
+    """Returns VADER's lexicon and rules."""
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     analyzer = SentimentIntensityAnalyzer()
@@ -101,11 +101,11 @@ def vader(setting: Setting) -> Rival:
     )
 
 
-_TRIALS: Final = 8  # times the reviews that slower rivals try batch sizes on: a quarter of a second tells no best one
+_TRIALS: Final = 8  # times the reviews of slower rivals; a quarter of a second would not tell batch sizes apart
 
 
 def sessions(setting: Setting, precision: Precision) -> Rival:
-    """ONNX Runtime alone: what is left of sentscore's time when texts and files cost nothing."""
+    """Returns ONNX Runtime alone: sentscore's time without that for texts and files."""
     from concurrent.futures import ThreadPoolExecutor
 
     from sentscore.model.session import Session
@@ -134,12 +134,12 @@ def sessions(setting: Setting, precision: Precision) -> Rival:
         takes="padded token ids",
         threads=setting.threads,
         start=lambda rows: start(rows, best),
-        notes=(f"an upper bound; fastest of {listed(budgets)} tokens a batch, padding included",),
+        notes=(f"an upper bound; fastest of {format_numbers(budgets)} tokens a batch, padding included",),
     )
 
 
 def command(setting: Setting, precision: Precision) -> Rival:
-    """The command line, from the process's start to the closed Parquet file."""
+    """Returns the command line, from the start of its process to the closed Parquet file."""
     source, target = setting.folder / "reviews.parquet", setting.folder / "scored.parquet"
     arguments = [sys.executable, "-m", "sentscore", "file", str(source), "--output", str(target)]
     arguments += ["--model", setting.model, "--device", "cpu", "--precision", precision]
@@ -160,12 +160,12 @@ def command(setting: Setting, precision: Precision) -> Rival:
         takes="a Parquet file",
         threads=setting.threads,
         start=start,
-        positive=lambda path: _above_half(pq.read_table(path, columns=["score"])["score"].to_numpy()),
+        positive=lambda path: _is_positive(pq.read_table(path, columns=["score"])["score"].to_numpy()),
         notes=("starting Python, loading and verifying the model and closing the file are in its time",),
     )
 
 
-def _above_half(scores: npt.NDArray[Any]) -> Labels:
+def _is_positive(scores: npt.NDArray[Any]) -> Labels:
     return np.asarray(scores >= 0.5)
 
 
@@ -182,4 +182,4 @@ ENTRIES: Final[dict[str, Entry]] = {
     "sessions-int8": Entry(partial(sessions, precision="int8"), {}, precision="int8"),
     "file-int8": Entry(partial(command, precision="int8"), {}, precision="int8"),
 }
-"""All rivals."""
+"""All rivals by the name that `--only` takes."""

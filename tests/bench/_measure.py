@@ -1,4 +1,4 @@
-"""Samples, sizes, medians with intervals and tables for the benchmark scripts: nothing here runs a model."""
+"""Draws samples, computes medians with intervals and writes tables for the benchmarks. Nothing here runs a model."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
 
-_PILOT_SHARE = 0.25  # of the time wanted: a shorter run says little about a long one where starting takes seconds
+_PILOT_SHARE = 0.25  # of the wanted time; if starting takes seconds, a shorter run says little about a long one
 _PILOT_GROWTH = 4
 _Z = 1.959964  # of a normal distribution's middle 95 %
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and where it lies.
+    """A figure and its interval.
 
     Attributes:
-        value: the figure itself.
-        low: lower end.
-        high: upper end.
-        confidence: how often such an interval holds the true value, a share.
+        value: The figure.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+        confidence: The share of such intervals that hold the true value.
     """
 
     value: float
@@ -35,17 +35,17 @@ class Interval:
 
 
 def sample_by_length(lengths: npt.NDArray[np.int64], count: int, random: np.random.Generator, group: int = 1) -> Rows:
-    """About `count` rows whose lengths are spread as all lengths are, in random order.
+    """Returns about `count` rows in random order, with lengths that are distributed as all lengths are.
 
-    The rows in order of length are cut into equal parts and one is drawn from each, so that even a few dozen have
-    the mean length of all. With a `group`, as many neighbours are drawn from each part: the batches that sorting the
-    whole table by length would make. A small sample sorted by itself would be padded far more.
+    The rows are sorted by length and cut into equal parts, and one row is drawn from each. Thus even a few dozen have
+    the mean length of all. With a `group`, that many neighbours are drawn from each part, which are the batches that
+    sorting the whole table would make. A small sample sorted by itself would need far more padding.
 
     Args:
-        lengths: of all texts, int64 [n].
-        count: rows wanted; all are taken when there are no more. Rounded down to whole groups, but to no less than one.
-        random: draws.
-        group: neighbours drawn together.
+        lengths: The lengths of all texts, int64 [n].
+        count: The number of rows, rounded down to whole groups but at least one group; at most all rows.
+        random: The random numbers.
+        group: The number of neighbours that are drawn together.
     """
     order = np.argsort(lengths, kind="stable")
     if count >= len(order):
@@ -57,31 +57,32 @@ def sample_by_length(lengths: npt.NDArray[np.int64], count: int, random: np.rand
     return random.permutation(order[(starts[:, None] + np.arange(group)).ravel()])
 
 
-def size_for(seconds: float, seconds_of: Callable[[int], float], *, most: int, first: int = 8) -> int:
-    """How many reviews take about so many seconds, from 1 to `most`.
+def find_size(seconds: float, measure: Callable[[int], float], *, most: int, first: int = 8) -> int:
+    """Returns how many reviews take about that many seconds, from 1 to `most`.
 
     Args:
-        seconds: wanted.
-        seconds_of: measures a run of some reviews; called with more and more until a run is long enough to tell.
-        most: reviews that there are.
-        first: reviews of the first try.
+        seconds: The wanted time.
+        measure: The function that returns the seconds of a number of reviews. It is called with more and more reviews
+            until the time is long enough.
+        most: The number of reviews that there are.
+        first: The number of reviews of the first try.
     """
     count = min(first, most)
-    while (taken := seconds_of(count)) < seconds * _PILOT_SHARE and count < most:
+    while (taken := measure(count)) < seconds * _PILOT_SHARE and count < most:
         count = min(count * _PILOT_GROWTH, most)
     return max(1, min(int(count * seconds / taken), most))
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """The median and two of the values that the true median lies between, whatever the distribution.
+    """Returns the median, and the two values that the true median lies between for any distribution.
 
-    The k-th lowest and the k-th highest of n values hold the median between them with probability
-    1 - 2 P(Binomial(n, 1/2) < k) (David and Nagaraja, Order Statistics, 7.1). Of fewer than six values even the
-    lowest and the highest do so in less than 95 % of cases; they are returned, with what they reach.
+    The true median is between the k-th lowest and the k-th highest of n values with probability
+    1 - 2 P(Binomial(n, 1/2) < k) (David and Nagaraja, Order Statistics, 7.1). With fewer than six values even the
+    lowest and the highest reach less than 95 %. They are returned with the confidence that they reach.
 
     Args:
-        values: at least one.
-        confidence: wanted, a share.
+        values: At least one value.
+        confidence: The wanted confidence, a share.
     """
     ordered = sorted(values)
     n = len(ordered)
@@ -94,7 +95,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
 
 
 def share_interval(hits: int, count: int) -> Interval:
-    """A share and its 95 % interval (Wilson 1927)."""
+    """Returns a share and its 95 % interval (Wilson 1927)."""
     share = hits / count
     centre = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     half = _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
@@ -106,10 +107,10 @@ class Paired:
     """How two classifiers compare on the same reviews.
 
     Attributes:
-        share: of all reviews that the first has right more than the second.
-        first_only: reviews that only the first has right.
-        second_only: reviews that only the second has right.
-        p: how often as uneven a division of these comes about between equals (McNemar, exact, two-sided).
+        share: The accuracy of the first minus that of the second.
+        first_only: The number of reviews that only the first gets right.
+        second_only: The number of reviews that only the second gets right.
+        p: The p-value of McNemar's exact test, two-sided.
     """
 
     share: float
@@ -118,8 +119,8 @@ class Paired:
     p: float
 
 
-def paired(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Paired:
-    """Compares whether each review is classified rightly by one [n] and by another [n]."""
+def compare_paired(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Paired:
+    """Compares two classifiers by whether each gets each review right, bool [n]."""
     from sentscore_train.evaluation.metrics import mcnemar_p
 
     first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
@@ -127,23 +128,23 @@ def paired(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Paire
     return Paired(difference, first_only, second_only, mcnemar_p(first_only, second_only))
 
 
-def figure(value: float) -> str:
-    """Three digits that count, with thousands separated: 0.0123, 1.23, 12.3, 123, 1,234."""
+def format_figure(value: float) -> str:
+    """Returns three significant digits, with thousands separated: 0.0123, 1.23, 12.3, 123, 1,234."""
     if value == 0:
         return "0"
     return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
-def with_interval(interval: Interval, show: Callable[[float], str] = figure) -> str:
-    """`12.3 (11.9 to 12.8)`."""
+def format_interval(interval: Interval, show: Callable[[float], str] = format_figure) -> str:
+    """Returns a figure and its interval, as `12.3 (11.9 to 12.8)`."""
     return f"{show(interval.value)} ({show(interval.low)} to {show(interval.high)})"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table.
+    """Returns a Markdown table.
 
     Raises:
-        ValueError: a row has more or fewer cells than the header.
+        ValueError: A row has more or fewer cells than the header.
     """
     for row in rows:
         if len(row) != len(header):

@@ -1,6 +1,6 @@
 """The rivals that run in torch: the tutorial notebook's loop, sorted batches, a transformers pipeline.
 
-Their weights are random: the time of a product does not depend on its numbers.
+Their weights are random, for the time of a product does not depend on its numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from _measure import Rows
-from _rival import Rival, Setting, fastest_seconds, listed
+from _rival import Rival, Setting, fastest_seconds, format_numbers
 from sentscore.model.batching import pad_batch
 from sentscore.text.encoder import EncodedTexts
 from sentscore.text.vocabulary import Vocabulary
@@ -21,8 +21,8 @@ from sentscore.text.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from torch import nn
 
-_WORDPIECE_REVIEWS: Final = 5_000  # of IMDB give 30,522 pieces, as many as BERT has, and 1.3 pieces a word
-_NOTEBOOK_WORDS: Final = 25_002
+_WORDPIECE_REVIEWS: Final = 5_000  # so many of IMDB give 30,522 pieces, as many as BERT has, and 1.3 pieces a word
+_NOTEBOOK_TOKENS: Final = 25_002
 _PAD_ID: Final = 0  # behind a review's end, where the model does not look
 
 
@@ -33,22 +33,22 @@ def notebook(setting: Setting) -> Rival:
     from sentscore_train.notebook.model import NotebookClassifier
 
     torch = _torch(setting)
-    kind = setting.artifact.manifest.architecture["name"]
+    cell = setting.artifact.manifest.architecture["name"]
     model = NotebookClassifier(
-        kind,
-        vocab_size=_NOTEBOOK_WORDS,
+        cell,
+        vocab_size=_NOTEBOOK_TOKENS,
         embedding_dim=100,
         hidden_size=256,
         num_layers=2,
         dropout=0.5,
         pad_id=1,
     )
-    words = Vocabulary.from_json(setting.artifact.vocabulary).tokens[:_NOTEBOOK_WORDS]
-    ids = {word: number for number, word in enumerate(words)}
+    tokens = Vocabulary.from_json(setting.artifact.vocabulary).tokens[:_NOTEBOOK_TOKENS]
+    ids = {token: number for number, token in enumerate(tokens)}
     tokenizer = spacy.blank("en").tokenizer
 
     def predict_sentiment(sentence: str) -> float:
-        # As published: it says eval() each time and never no_grad().
+        # As published: it calls eval() each time and never no_grad().
         model.eval()
         indexed = [ids.get(token.text, 0) for token in tokenizer(sentence)]
         tensor = torch.LongTensor(indexed).unsqueeze(1)  # [T, 1]
@@ -59,7 +59,7 @@ def notebook(setting: Setting) -> Rival:
         return lambda: [predict_sentiment(text) for text in texts]
 
     return Rival(
-        label=f"the notebook's loop: torch, one review at a time, 2 x 256 Bi{kind.upper()} without packing",
+        label=f"the notebook's loop: torch, one review at a time, 2 x 256 Bi{cell.upper()} without packing",
         takes="texts",
         threads=setting.threads,
         start=start,
@@ -68,7 +68,7 @@ def notebook(setting: Setting) -> Rival:
 
 
 def torch_batches(setting: Setting) -> Rival:
-    """The shipped model's own network in torch, in padded batches of like length."""
+    """The shipped model's own network in torch, in pad_batch batches of similar length."""
     from sentscore_train.models.classifier import Architecture, SentimentClassifier
 
     torch = _torch(setting)
@@ -94,7 +94,7 @@ def torch_batches(setting: Setting) -> Rival:
         threads=setting.threads,
         start=lambda rows: start(rows, best),
         group=best,
-        notes=(f"weights are random; float32, inference_mode; fastest of batches of {listed(sizes)}",),
+        notes=(f"weights are random; float32, inference_mode; fastest of batches of {format_numbers(sizes)}",),
     )
 
 
@@ -119,8 +119,8 @@ def distilbert(setting: Setting) -> Rival:
 
     _torch(setting)
     reviews = setting.reviews
-    learnt_from = reviews.take(setting.trial_rows(_WORDPIECE_REVIEWS))
-    tokenizer = _wordpiece(learnt_from)
+    learned_from = reviews.take(setting.trial_rows(_WORDPIECE_REVIEWS))
+    tokenizer = _wordpiece(learned_from)
     model = DistilBertForSequenceClassification(DistilBertConfig(num_labels=2)).eval()
     logging.getLogger("transformers").setLevel(logging.ERROR)  # it advises data sets on a GPU after ten calls
     pipeline = TextClassificationPipeline(model=model, tokenizer=tokenizer, device="cpu")
@@ -142,21 +142,21 @@ def distilbert(setting: Setting) -> Rival:
         group=best,
         notes=(
             f"standard configuration ({_millions(model)} M weights, 6 layers of 768), random weights, float32; "
-            f"fastest of batches of {listed(sizes)}",
-            f"its WordPiece vocabulary of {len(tokenizer):,} is learnt from {len(learnt_from):,} of the reviews: "
+            f"fastest of batches of {format_numbers(sizes)}",
+            f"its WordPiece vocabulary of {len(tokenizer):,} is learned from {len(learned_from):,} of the reviews: "
             f"{np.mean(pieces):.0f} pieces a review, {np.mean(np.minimum(pieces, 512)):.0f} after the cut at 512",
         ),
     )
 
 
 def _wordpiece(texts: list[str]) -> Any:
-    """DistilBERT's tokenizer with a vocabulary learnt here, because nothing is downloaded."""
+    """DistilBERT's tokenizer with a vocabulary learned here, so that nothing is downloaded."""
     from tokenizers import BertWordPieceTokenizer
     from transformers import DistilBertTokenizerFast
 
-    learnt = BertWordPieceTokenizer(lowercase=True)
-    learnt.train_from_iterator(texts, vocab_size=30_522, show_progress=False)
-    return DistilBertTokenizerFast(vocab=learnt.get_vocab())
+    learned = BertWordPieceTokenizer(lowercase=True)
+    learned.train_from_iterator(texts, vocab_size=30_522, show_progress=False)
+    return DistilBertTokenizerFast(vocab=learned.get_vocab())
 
 
 def _millions(model: nn.Module) -> str:

@@ -1,7 +1,7 @@
-"""Changes how a text is typed or marked up, or how much of it there is, to see whether its score follows.
+"""Changes how a text is typed or marked up, or how much of it there is, to see how its score changes.
 
-What is drawn follows from the seed and the text itself, so that a text is changed alike wherever it stands. Line breaks
-written `<br />` are markup: they stay or become a space, and only `with_html_entities` escapes them like the rest.
+The random numbers follow from the seed and the text, so a text is changed in the same way in any data set. Line breaks
+written `<br />` are markup: they stay or become a space, and only `with_html_entities` escapes them.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ Change = Callable[[str], str]
 Rows = npt.NDArray[np.int64]
 
 TYPING_ERRORS: Final = 0.02
-"""The share of letters that `with_typing_errors` gets wrong unless told otherwise."""
+"""The share of letters that `with_typing_errors` mistypes by default."""
 
 NEUTRAL_EMOJI: Final = ("🎬", "🎥", "📺", "🎟", "📅", "🕒")
-"""Things and times, no faces and no gestures: nothing that would give a label away."""
+"""Emoji of things and times. Faces and gestures would say something about the label."""
 
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _APOSTROPHES: Final = "'\u2019`\u00b4"
-_KEYS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # each row begins a third of a key further right
-_ERRORS: Final = ("drop", "double", "beside")  # and "swap" where a letter follows
-_MOST_CHARACTERS: Final = 1 << 30  # of a text; spaCy's own limit is for components that need far more memory
+_KEYS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # each row starts a third of a key further right
+_ERRORS: Final = ("drop", "double", "beside")  # and "swap" if a letter follows
+_MOST_CHARACTERS: Final = 1 << 30  # of a text; spaCy's default limit is for components that need far more memory
 
 
 def perturbations(seed: int) -> dict[str, Change]:
-    """Every change of a single text, by the name that it has in a table."""
+    """Returns every change of a single text, by its name in a table."""
     return {
         "upper case": upper_case,
         "no punctuation": without_punctuation,
@@ -51,77 +51,77 @@ def perturbations(seed: int) -> dict[str, Change]:
 
 
 def upper_case(text: str) -> str:
-    """The text in capitals."""
+    """Returns the text in capitals."""
     return text.upper()
 
 
 def without_punctuation(text: str) -> str:
-    """The text without punctuation and symbols (Unicode's P and S), as typed in a hurry.
+    """Returns the text without punctuation and symbols (Unicode's P and S), as typed in a hurry.
 
-    Apostrophes go without a trace ("dont"), anything else leaves a space, and runs of white space become one.
+    Apostrophes are removed ("dont"). All else becomes a space, and runs of white space become one space.
     """
     bare = _without_breaks(text).translate(dict.fromkeys(map(ord, _APOSTROPHES)))
     return " ".join("".join(" " if unicodedata.category(c)[0] in "PS" else c for c in bare).split())
 
 
 def with_typing_errors(text: str, *, seed: int, share: float = TYPING_ERRORS) -> str:
-    """The text with letters (a to z) swapped with the next one, left out, doubled, or hit beside on a QWERTY keyboard.
+    """Returns the text with mistyped letters: swapped with the next, left out, doubled, or the key beside (QWERTY).
 
     Args:
-        text: to change.
-        seed: of the draw, together with the text.
-        share: the probability that a letter is typed wrong; the four kinds are equally likely where all are possible.
+        text: The text.
+        seed: The seed of the random numbers, together with the text.
+        share: The probability that a letter (a to z) is mistyped. The four kinds that are possible are equally likely.
     """
-    random = Random(f"{seed}\0{text}")  # a string seeds by its SHA-512: the same in every process
+    random = Random(f"{seed}\0{text}")  # a string seeds by its SHA-512, the same in every process
     pieces = re.split(f"({_BREAK.pattern})", text, flags=re.IGNORECASE)
-    return "".join(piece if place % 2 else _mistyped(piece, random, share) for place, piece in enumerate(pieces))
+    return "".join(piece if place % 2 else _mistype(piece, random, share) for place, piece in enumerate(pieces))
 
 
 def with_html_entities(text: str) -> str:
-    """The text escaped once too often: `& < > " '` and every character with a name (`&eacute;`, `&ndash;`).
+    """Returns the text with `& < > " '` and every character that has a name (`&eacute;`, `&ndash;`) escaped.
 
-    `html.unescape` takes it all back.
+    `html.unescape` gives the text back.
     """
     escaped = html.escape(text)
     return "".join(f"&{codepoint2name[ord(c)]};" if ord(c) > 0x7F and ord(c) in codepoint2name else c for c in escaped)
 
 
 def with_emoji(text: str, *, seed: int) -> str:
-    """The text with one of `NEUTRAL_EMOJI` after each sentence.
+    """Returns the text with one of `NEUTRAL_EMOJI` after each sentence.
 
     Args:
-        text: to change.
-        seed: of the draw, together with the text.
+        text: The text.
+        seed: The seed of the random numbers, together with the text.
     """
     random = Random(f"{seed}\0{text}")
     return " ".join(f"{sentence} {random.choice(NEUTRAL_EMOJI)}" for sentence in sentences(text))
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence; empty where there is none."""
+    """Returns the first sentence, or nothing if there is none."""
     return next(iter(sentences(text)), "")
 
 
 def last_sentence(text: str) -> str:
-    """The last sentence; empty where there is none."""
+    """Returns the last sentence, or nothing if there is none."""
     return next(reversed(sentences(text)), "")
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences by spaCy's rules for punctuation, without white space around them; none of a blank text."""
+    """Returns the sentences by spaCy's rules for punctuation, without white space around them."""
     found = (sentence.text.strip() for sentence in _sentencizer()(_without_breaks(text)).sents)
     return [sentence for sentence in found if sentence]
 
 
 def groups_of_one_label(labels: npt.NDArray[np.int8], *, size: int, seed: int) -> Rows:
-    """Rows [m, size] to be joined: each row of the texts once at most, those of a group of one label.
+    """Returns rows [m, size] of texts to join, each row at most once, and those of a group with one label.
 
-    Unlike the changes above it looks at the whole set: which reviews meet follows from the seed and their order.
+    Unlike the changes above, it depends on the whole data set and its order.
 
     Args:
-        labels: int8 [n].
-        size: texts a group; what is left over at the end of a label is left out.
-        seed: of the draw.
+        labels: The labels, int8 [n].
+        size: The texts of a group. Texts that do not fill a group are left out.
+        seed: The seed of the random numbers.
     """
     random = np.random.default_rng(seed)
     groups = [np.zeros((0, size), np.int64)]
@@ -143,7 +143,7 @@ def _sentencizer() -> Language:
 
 @cache
 def _neighbours() -> dict[str, str]:
-    """The keys that touch each letter's."""
+    """Returns the letters whose keys touch each letter's key."""
     places = {
         letter: (column + row / 3, row) for row, letters in enumerate(_KEYS) for column, letter in enumerate(letters)
     }
@@ -157,7 +157,7 @@ def _neighbours() -> dict[str, str]:
     }
 
 
-def _mistyped(text: str, random: Random, share: float) -> str:
+def _mistype(text: str, random: Random, share: float) -> str:
     typed: list[str] = []
     place = 0
     while place < len(text):

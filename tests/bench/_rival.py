@@ -1,4 +1,4 @@
-"""What the timing and the rivals know of each other: the reviews, the setting and a rival itself."""
+"""The values that the timing and the rivals share: the reviews, the setting, and a rival."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Reviews:
     """The reviews to score.
 
     Attributes:
-        texts: [n].
-        encoded: their token ids in the model's vocabulary [n]; each has some.
-        labels: whether each is positive [n]; None where that is not known.
+        texts: The texts [n].
+        encoded: Their token ids in the model's vocabulary [n]. Each text has at least one.
+        labels: Whether each is positive [n]; None if that is not known.
     """
 
     texts: list[str]
@@ -33,11 +33,11 @@ class Reviews:
     labels: Labels | None
 
     def take(self, rows: Rows) -> list[str]:
-        """The texts of some rows."""
+        """Returns the texts of some rows."""
         return [self.texts[row] for row in rows.tolist()]
 
     def longest_first(self, rows: Rows) -> Rows:
-        """The rows sorted as every batched rival takes them."""
+        """Returns the rows in the order in which rivals that batch take them."""
         return rows[np.argsort(-self.encoded.lengths[rows], kind="stable")]
 
 
@@ -46,14 +46,14 @@ class Setting:
     """What all rivals share.
 
     Attributes:
-        reviews: to score.
-        artifact: the model.
-        model: its name or path, as the user gave it.
-        train: Parquet with `text` and `label` to fit on; None where there is none.
-        threads: processors; who can use many gets so many threads.
-        folder: for files.
-        seed: of weights and samples.
-        trial: reviews that batch sizes are tried on; a rival far slower than the others takes fewer.
+        reviews: The reviews to score.
+        artifact: The model.
+        model: The model's name or path, as the user gave it.
+        train: The Parquet table with `text` and `label` to fit on, or None.
+        threads: The number of processors, and of the threads of a rival that can use several.
+        folder: A folder for files.
+        seed: The seed of weights and samples.
+        trial: The number of reviews that batch sizes are tried on. A very slow rival takes fewer.
     """
 
     reviews: Reviews
@@ -66,22 +66,22 @@ class Setting:
     trial: int
 
     def trial_rows(self, count: int, group: int = 1) -> Rows:
-        """About `count` rows for what is settled before the timing, always the same ones; see `sample_by_length`."""
+        """Returns about `count` rows for trials before the timing, always the same; see `sample_by_length`."""
         return sample_by_length(self.reviews.encoded.lengths, count, np.random.default_rng(self.seed), group)
 
 
 @dataclass(frozen=True)
 class Rival:
-    """One that scores reviews.
+    """A program or library that scores reviews.
 
     Attributes:
-        label: what it is, for the table.
-        takes: what the clock starts on: texts, token ids or a file.
-        threads: that it computes with.
-        start: gets everything ready for some rows and returns the call that is timed.
-        positive: makes of that call's result whether each row is positive; None where the weights are random.
-        group: reviews of like length that it needs together; see `sample_by_length`.
-        notes: what the table has no column for.
+        label: Its name in the table.
+        takes: What it gets when the clock starts: texts, token ids or a file.
+        threads: The number of its threads.
+        start: The function that prepares some rows and returns the call that is timed.
+        positive: The function from that call's result to whether each row is positive; None if the weights are random.
+        group: The number of reviews of similar length that it needs together; see `sample_by_length`.
+        notes: Notes below the table.
     """
 
     label: str
@@ -94,7 +94,7 @@ class Rival:
 
 
 def fastest_seconds(go: Callable[[], Any]) -> float:
-    """The faster of two runs: the first of a shape also makes what later ones find ready."""
+    """Returns the seconds of the faster of two runs; the first of a shape also sets things up for later ones."""
     taken = []
     for _ in range(2):
         started = time.perf_counter()
@@ -103,5 +103,6 @@ def fastest_seconds(go: Callable[[], Any]) -> float:
     return min(taken)
 
 
-def listed(numbers: tuple[int, ...]) -> str:
+def format_numbers(numbers: tuple[int, ...]) -> str:
+    """Returns the numbers separated by commas."""
     return ", ".join(f"{number:,}" for number in numbers)

@@ -1,13 +1,13 @@
-"""The models beside linear classifiers on word n-grams, on the same reviews, as a Markdown table.
+"""Compares the models with linear classifiers on n-grams on the same reviews, as a Markdown table.
 
     pip install -e '.[train]'
     python tests/bench/baselines.py --train TRAIN.parquet --test TABLE.parquet [--model lstm --model gru] [--json]
 
-Both tables have the columns `text` and `label` (0 or 1). The classifiers are fitted on all of TRAIN, where a model of
-the default preset has learned from nine tenths of the labels: TF-IDF of 1 and 2 words with logistic regression, and
-NB-SVM on up to 3 tokens of the first model's vocabulary. The accuracies have Wilson's 95 % interval; a model's
-difference to a classifier is tested review by review (McNemar, exact). Everything is on the CPU. 25,000 reviews to fit
-on and as many to test on take some minutes.
+Both tables have the columns `text` and `label` (0 or 1). The classifiers are TF-IDF of 1 and 2 words with logistic
+regression, and NB-SVM on up to 3 tokens of the first model's vocabulary. They are fitted on all of TRAIN, while a model
+of the default preset has learned from nine tenths of the labels. The accuracies have Wilson's 95 % interval. The
+difference of a model and a classifier is tested with McNemar's exact test. Everything runs on the CPU. With 25,000
+reviews in each table it takes some minutes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from _contenders import tfidf_model
-from _measure import Paired, markdown_table, paired, share_interval, with_interval
+from _measure import Paired, compare_paired, format_interval, markdown_table, share_interval
 from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import InputError, SentscoreError, UsageError
 from sentscore.model.artifact import PRECISIONS
@@ -44,9 +44,9 @@ class Table:
     """Labelled reviews.
 
     Attributes:
-        texts: [n].
-        encoded: token ids of the first model's vocabulary [n]; each has some.
-        labels: whether each is positive [n].
+        texts: The texts [n].
+        encoded: Their token ids in the first model's vocabulary [n]. Each text has at least one.
+        labels: Whether each is positive [n].
     """
 
     texts: list[str]
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def compare(args: argparse.Namespace) -> str:
-    """The table, or the same as JSON."""
+    """Returns the table, or the same figures as JSON."""
     # Loaded before anything is fitted: a wrong name should not cost minutes.
     scorers = [
         Scorer.load(model, device="cpu", precision=args.precision, threads=args.threads)
@@ -83,22 +83,22 @@ def compare(args: argparse.Namespace) -> str:
     if len({scorer.name for scorer in scorers}) < len(scorers):
         raise UsageError("two models of one name: compare them one after the other")
     vocabulary = scorers[0].vocabulary
-    train, test = (labelled(path, vocabulary) for path in (args.train, args.test))
+    train, test = (read_labelled(path, vocabulary) for path in (args.train, args.test))
     if len(np.unique(train.labels)) < 2:
         raise InputError(f"{args.train}: all labels are {train.labels[0]:d}: both classes are needed to fit on")
     right = {scorer.name: model_right(scorer, test) for scorer in scorers}
     models = list(right)
     right["TF-IDF of 1 and 2 words + logistic regression"] = tfidf_right(train, test)
-    right["NB-SVM of 1 to 3 words"] = nbsvm_right(train, test, len(vocabulary))
+    right["NB-SVM of 1 to 3 tokens"] = nbsvm_right(train, test, len(vocabulary))
     show = as_json if args.json else as_markdown
     return show(right, models, len(train))
 
 
-def labelled(path: Path, vocabulary: Vocabulary) -> Table:
-    """The reviews of a file; those without a token are left out.
+def read_labelled(path: Path, vocabulary: Vocabulary) -> Table:
+    """Reads the reviews of a file that have a token.
 
     Raises:
-        InputError: it cannot be read, or has no texts with labels of 0 and 1.
+        InputError: The file cannot be read, or has no texts with labels of 0 and 1.
     """
     reviews = read_table(path)
     encoded = Encoder(vocabulary, max_tokens=None).encode(as_text_array(reviews.texts))
@@ -109,7 +109,7 @@ def labelled(path: Path, vocabulary: Vocabulary) -> Table:
 
 
 def model_right(scorer: Scorer, test: Table) -> Labels:
-    """Whether each review is classified rightly by a model [n]."""
+    """Returns whether a model classifies each review rightly [n]."""
     parts = []
     for start in range(0, len(test), _STEP):
         parts.append(scorer.score(test.texts[start : start + _STEP]))
@@ -118,58 +118,58 @@ def model_right(scorer: Scorer, test: Table) -> Labels:
 
 
 def tfidf_right(train: Table, test: Table) -> Labels:
-    """Whether each review is classified rightly by TF-IDF and logistic regression [n]."""
+    """Returns whether TF-IDF and logistic regression classify each review rightly [n]."""
     say(f"TF-IDF: fitting on {len(train):,} reviews")
     model = tfidf_model().fit(train.texts, train.labels)
     return np.asarray(model.predict(test.texts) == test.labels)
 
 
 def nbsvm_right(train: Table, test: Table, vocab_size: int) -> Labels:
-    """Whether each review is classified rightly by NB-SVM [n]."""
+    """Returns whether NB-SVM classifies each review rightly [n]."""
     say(f"NB-SVM: fitting on {len(train):,} reviews")
     model = NbSvm(LabelledTexts(train.encoded, train.labels.astype(np.int8)), vocab_size)
     return (model.logits(test.encoded) > 0) == test.labels
 
 
 def as_markdown(right: dict[str, Labels], models: list[str], fitted: int) -> str:
-    """A row for each model and classifier, a column of differences for each classifier."""
+    """Returns a table with a row for each model and classifier, and a column of differences for each classifier."""
     baselines = [name for name in right if name not in models]
     count = len(right[models[0]])
     header = [f"{count:,} reviews", "right (95 % interval)", *(f"points above {name}" for name in baselines)]
     rows = []
-    for name, of in right.items():
-        interval = share_interval(int(of.sum()), count)
-        cells = [cell(paired(of, right[other])) if name in models else "" for other in baselines]
-        rows.append([name, with_interval(interval, "{:.2%}".format), *cells])
+    for name, hits in right.items():
+        interval = share_interval(int(hits.sum()), count)
+        cells = [cell(compare_paired(hits, right[other])) if name in models else "" for other in baselines]
+        rows.append([name, format_interval(interval, "{:.2%}".format), *cells])
     note = (
-        f"The classifiers are fitted on {fitted:,} reviews. In brackets: the reviews that only the model and only the "
-        "classifier has right, and McNemar's exact p, two-sided."
+        f"The classifiers are fitted on {fitted:,} reviews. In brackets: how many reviews only the model and only "
+        "the classifier gets right, and the two-sided p-value of McNemar's exact test."
     )
     return f"{markdown_table(header, rows)}\n\n{note}"
 
 
 def as_json(right: dict[str, Labels], models: list[str], fitted: int) -> str:
-    """The same figures, as shares."""
+    """Returns the same figures as JSON, as shares."""
     baselines = [name for name in right if name not in models]
     content = {
         "reviews": len(right[models[0]]),
         "fitted_on": fitted,
-        "accuracy": {name: asdict(share_interval(int(of.sum()), len(of))) for name, of in right.items()},
+        "accuracy": {name: asdict(share_interval(int(hits.sum()), len(hits))) for name, hits in right.items()},
         "paired": {
-            model: {other: asdict(paired(right[model], right[other])) for other in baselines} for model in models
+            model: {name: asdict(compare_paired(right[model], right[name])) for name in baselines} for model in models
         },
     }
     return json.dumps(content, indent=2)
 
 
 def cell(difference: Paired) -> str:
-    """`+1.20 (310 to 250, p = 0.012)`."""
+    """Returns a cell such as `+1.20 (310 to 250, p = 0.012)`."""
     p = f"p = {difference.p:.2g}"
     return f"{100 * difference.share:+.2f} ({difference.first_only:,} to {difference.second_only:,}, {p})"
 
 
 def say(line: str) -> None:
-    """Progress, beside the table on stdout."""
+    """Prints progress to stderr, for the table goes to stdout."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -1,13 +1,14 @@
-"""sentscore beside what a user would run instead, on the same reviews and in one run, as a Markdown table.
+"""Times sentscore and what a user could run instead, on the same reviews in one run, as a Markdown table.
 
     pip install -e '.[bench]'
     python tests/bench/rivals.py REVIEWS.parquet --train TRAIN.parquet [--model lstm] [--seconds 20] [--runs 5]
     python tests/bench/rivals.py REVIEWS.parquet --only sessions-int8,file-int8 --size file-int8=25000
 
-REVIEWS has a column `text`, TRAIN also `label` (0 or 1); with a `label` in REVIEWS the accuracy is shown too. Every
-run times each rival once, on reviews drawn anew: as many as it scores in about `--seconds`, of lengths spread as those
-of all. A median's interval is two of the runs' own values, so six runs or more give one of 95 %. Everything is on the
-CPU. With 8 rivals it takes about 8 * (runs + 1) * seconds, and a few minutes for loading and fitting.
+REVIEWS has a column `text`, and TRAIN also `label` (0 or 1). With a `label` in REVIEWS the accuracy is shown too. Every
+run draws new reviews and times each rival once, on as many as it scores in about `--seconds`. Their lengths are
+distributed as those of all reviews. The ends of a median's interval are two of the runs' values, so 95 % takes at least
+six runs. Everything runs on the CPU. 8 rivals take about 8 * (runs + 1) * seconds, and a few minutes for loading and
+fitting.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ import pyarrow.parquet as pq
 from _contenders import ENTRIES
 from _measure import (
     Rows,
+    find_size,
+    format_interval,
     markdown_table,
     median_interval,
     sample_by_length,
     share_interval,
-    size_for,
-    with_interval,
 )
 from _rival import Labels, Reviews, Rival, Setting
 from sentscore.model.artifact import load_artifact
@@ -45,7 +46,7 @@ from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 
-_WARM_UP: Final = 8  # reviews: fills file caches and makes threads
+_WARM_UP: Final = 8  # reviews, which fill file caches and start threads
 _PACKAGES: Final = (
     "sentscore",
     "onnxruntime-gpu",
@@ -63,13 +64,13 @@ _PACKAGES: Final = (
 
 @dataclass
 class Record:
-    """What was measured of a rival.
+    """The measurements of a rival.
 
     Attributes:
-        rival: itself.
-        count: reviews a run.
-        rates: reviews a second of each run.
-        right: whether each review was classified rightly, by its row; empty without labels.
+        rival: The rival.
+        count: The number of reviews in a run.
+        rates: The reviews a second of each run.
+        right: Whether each review was classified rightly, by its row. It is empty without labels.
     """
 
     rival: Rival
@@ -85,8 +86,8 @@ def main() -> None:
     parser.add_argument("--model", default="lstm", help="a shipped model's name or an artifact's folder")
     parser.add_argument("--train", type=Path, help="labelled reviews that tfidf is fitted on")
     parser.add_argument("--only", help=f"rivals, separated by commas (default: all that fit: {', '.join(ENTRIES)})")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of a run, which decides on how many reviews")
-    parser.add_argument("--size", action="append", default=[], metavar="RIVAL=N", help="reviews a run, instead")
+    parser.add_argument("--seconds", type=float, default=20.0, help="time of a run, which gives the number of reviews")
+    parser.add_argument("--size", action="append", default=[], metavar="RIVAL=N", help="reviews of a run instead")
     parser.add_argument("--trial", type=int, default=256, help="reviews that batch sizes are tried on (default: 256)")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--reference", help="what the others are compared with (default: file-int8, file or the first)")
@@ -95,14 +96,14 @@ def main() -> None:
 
     precisions = load_artifact(args.model).graphs
     fitting = [name for name, entry in ENTRIES.items() if entry.precision in precisions]
-    names = chosen(parser, args.only or ",".join(fitting), train=args.train)
+    names = choose_rivals(parser, args.only or ",".join(fitting), train=args.train)
     if unfit := set(names).difference(fitting):
         parser.error(f"--only {', '.join(unfit)}: model {args.model} has {', '.join(precisions)} alone")
     best = [name for name in ("file-int8", "file") if name in names]
     reference = args.reference or (best or names)[0]
     if reference not in names:
         parser.error(f"--reference {reference} is not among {', '.join(names)}")
-    sizes = given_sizes(parser, args.size, names)
+    sizes = parse_sizes(parser, args.size, names)
     if min(args.runs, args.trial) < 1 or args.seconds <= 0:
         parser.error("--runs and --trial must be at least 1 and --seconds more than 0")
 
@@ -111,13 +112,13 @@ def main() -> None:
         records = {}
         for name in names:
             say(f"{name}: loading")
-            records[name] = sized(ENTRIES[name].load(setting), setting, args.seconds, sizes.get(name))
+            records[name] = warm_up(ENTRIES[name].load(setting), setting, args.seconds, sizes.get(name))
         measure(records, setting, args.runs)
     print(report(records, reference, setting, args.runs))
 
 
-def chosen(parser: argparse.ArgumentParser, only: str, *, train: Path | None) -> list[str]:
-    """The rivals asked for; an error names what is missing for them."""
+def choose_rivals(parser: argparse.ArgumentParser, only: str, *, train: Path | None) -> list[str]:
+    """Returns the names in `--only`, or ends with a message about what they lack."""
     names = [name.strip() for name in only.split(",")]
     for name in names:
         if name not in ENTRIES:
@@ -136,8 +137,8 @@ def chosen(parser: argparse.ArgumentParser, only: str, *, train: Path | None) ->
     return names
 
 
-def given_sizes(parser: argparse.ArgumentParser, pairs: Iterable[str], names: list[str]) -> dict[str, int]:
-    """`RIVAL=N` options by rival."""
+def parse_sizes(parser: argparse.ArgumentParser, pairs: Iterable[str], names: list[str]) -> dict[str, int]:
+    """Returns the values of the options `RIVAL=N`, by rival."""
     sizes = {}
     for pair in pairs:
         name, _, number = pair.partition("=")
@@ -148,7 +149,7 @@ def given_sizes(parser: argparse.ArgumentParser, pairs: Iterable[str], names: li
 
 
 def prepare(args: argparse.Namespace, folder: Path) -> Setting:
-    """Loads the model and the reviews; those without a token are left out."""
+    """Loads the model and the reviews that have a token."""
     artifact = load_artifact(args.model)
     columns = [name for name in ("text", "label") if name in pq.read_schema(args.reviews).names]
     if "text" not in columns:
@@ -162,34 +163,34 @@ def prepare(args: argparse.Namespace, folder: Path) -> Setting:
     return Setting(reviews, artifact, args.model, args.train, available_cpus(), folder, args.seed, args.trial)
 
 
-def sized(rival: Rival, setting: Setting, seconds: float, count: int | None) -> Record:
-    """Warms the rival up and settles how many reviews a run has."""
+def warm_up(rival: Rival, setting: Setting, seconds: float, count: int | None) -> Record:
+    """Runs the rival once and finds how many reviews a run of it has."""
     lengths = setting.reviews.encoded.lengths
     random = np.random.default_rng(setting.seed)
 
     def rows(count: int) -> Rows:
         return sample_by_length(lengths, count, random, rival.group)
 
-    timed(rival, rows(_WARM_UP))
+    run_timed(rival, rows(_WARM_UP))
     if count is None:
         first = max(_WARM_UP, rival.group)
-        count = size_for(seconds, lambda tried: timed(rival, rows(tried))[0], most=len(lengths), first=first)
+        count = find_size(seconds, lambda tried: run_timed(rival, rows(tried))[0], most=len(lengths), first=first)
     count = len(rows(count))  # whole groups
     say(f"{rival.label}: {count:,} reviews a run")
     return Record(rival, count)
 
 
 def measure(records: dict[str, Record], setting: Setting, runs: int) -> None:
-    """Every run times every rival once, each time another one first."""
+    """Times every rival once in every run, and starts each run with another rival."""
     lengths, labels = setting.reviews.encoded.lengths, setting.reviews.labels
     order = list(records)
     for run in range(runs):
         for name in order[run % len(order) :] + order[: run % len(order)]:
             record = records[name]
-            # The same draw for all: those of as many reviews and the same groups get the same ones.
+            # The same draw for all: rivals with the same number and groups of reviews get the same reviews.
             random = np.random.default_rng((setting.seed, run))
             rows = sample_by_length(lengths, record.count, random, record.rival.group)
-            seconds, result = timed(record.rival, rows)
+            seconds, result = run_timed(record.rival, rows)
             record.rates.append(len(rows) / seconds)
             if record.rival.positive is not None and labels is not None:
                 right: Labels = record.rival.positive(result) == labels[rows]
@@ -198,8 +199,8 @@ def measure(records: dict[str, Record], setting: Setting, runs: int) -> None:
             say(f"{progress}, {record.rates[-1]:,.1f} reviews/s")
 
 
-def timed(rival: Rival, rows: Rows) -> tuple[float, Any]:
-    """Seconds of a run and its result; getting ready is not in the time."""
+def run_timed(rival: Rival, rows: Rows) -> tuple[float, Any]:
+    """Returns the seconds of a run, without those of its preparation, and its result."""
     go = rival.start(rows)
     started = time.perf_counter()
     result = go()
@@ -207,7 +208,7 @@ def timed(rival: Rival, rows: Rows) -> tuple[float, Any]:
 
 
 def report(records: dict[str, Record], reference: str, setting: Setting, runs: int) -> str:
-    """The table, notes and what it was measured with."""
+    """Returns the table, its notes, and what was measured with what."""
     base = records[reference]
     confidence = median_interval(base.rates).confidence
     header = [
@@ -222,13 +223,13 @@ def report(records: dict[str, Record], reference: str, setting: Setting, runs: i
     rows, notes = [], []
     for record in records.values():
         rival = record.rival
-        # Run by run, so that what slows the machine down for a while slows both.
+        # Run by run, so that a busy machine slows both rivals.
         ratios = [one / other for one, other in zip(base.rates, record.rates, strict=True)]
         rows.append(
             [
                 rival.label,
-                "1" if record is base else with_interval(median_interval(ratios)),
-                with_interval(median_interval(record.rates)),
+                "1" if record is base else format_interval(median_interval(ratios)),
+                format_interval(median_interval(record.rates)),
                 accuracy(record),
                 f"{record.count:,}",
                 str(rival.threads),
@@ -243,21 +244,21 @@ def report(records: dict[str, Record], reference: str, setting: Setting, runs: i
         f"{setting.seed}) with their lengths spread as all are.",
         f"- Model: {setting.artifact.name}, manifest {setting.artifact.manifest_sha256[:12]}.",
         f"- Machine: {platform.machine()}, {processor()}, {setting.threads} of {os.cpu_count()} CPUs usable.",
-        f"- Versions: Python {platform.python_version()}, {installed(_PACKAGES)}.",
+        f"- Versions: Python {platform.python_version()}, {installed_versions(_PACKAGES)}.",
     ]
     return "\n".join([markdown_table(header, rows), "", *notes, *facts])
 
 
 def accuracy(record: Record) -> str:
-    """The share of distinct reviews classified rightly, with its interval and their number."""
+    """Returns the share of distinct reviews that are classified rightly, with its interval and their number."""
     if not record.right:
         return "-"
     share = share_interval(sum(record.right.values()), len(record.right))
-    return f"{with_interval(share, '{:.3f}'.format)} of {len(record.right):,}"
+    return f"{format_interval(share, '{:.3f}'.format)} of {len(record.right):,}"
 
 
 def processor() -> str:
-    """The processor's name as far as the system tells it."""
+    """Returns the processor's name if the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -265,8 +266,8 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
 
 
-def installed(packages: Iterable[str]) -> str:
-    """Name and version of those that are installed."""
+def installed_versions(packages: Iterable[str]) -> str:
+    """Returns name and version of the packages that are installed."""
     found = []
     for package in packages:
         try:
@@ -277,7 +278,7 @@ def installed(packages: Iterable[str]) -> str:
 
 
 def say(line: str) -> None:
-    """Progress, beside the table on stdout."""
+    """Prints progress to stderr, for the table goes to stdout."""
     print(line, file=sys.stderr, flush=True)
 
 

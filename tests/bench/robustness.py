@@ -1,13 +1,12 @@
-"""What a model still gets right when texts are typed, cut or marked up differently, as Markdown tables.
+"""Measures what models still get right when texts are typed, cut or marked up differently, as Markdown tables.
 
     pip install -e '.[train]'
     python tests/bench/robustness.py lstm gru --imdb SOURCE [--short tests/data/short_texts.csv] [--json]
 
-Two tables. The first has the validation reviews of each model, those of the movie split that its manifest gives seed
-and share of, under every change of `_perturbations` and five of one label joined. `keep` is the share of
-texts that get the sentiment they got unchanged; joined reviews are compared with the sentiment of most of the five.
-The second has short texts about films and other things, by category. Everything is on the CPU; two models take some
-minutes.
+The first table has the validation reviews of each model, by the movie split of its manifest. They are changed in every
+way that `_perturbations` has, and five reviews of one label are joined. `keep` is the share of texts that keep the
+sentiment of the unchanged text; joined reviews are compared with the sentiment of most of the five. The second table
+has short texts about films and other things, by category. Everything runs on the CPU, and two models take some minutes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from _measure import Interval, Rows, markdown_table, share_interval, with_interval
+from _measure import Interval, Rows, format_interval, markdown_table, share_interval
 from _perturbations import groups_of_one_label, perturbations
 from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import InputError, SentscoreError, UsageError
@@ -51,9 +50,9 @@ class Outcome:
     """How a model does on changed texts.
 
     Attributes:
-        accuracy: share right; a text with nothing left to score counts as wrong.
-        points_below: the accuracy on the clean texts less this one, in points of 100.
-        kept: share of texts that keep the sentiment they had.
+        accuracy: The share of texts that is right. A text without a token counts as wrong.
+        points_below: The accuracy on the clean texts minus this one, in percentage points.
+        kept: The share of texts that keep their sentiment.
     """
 
     accuracy: float
@@ -63,7 +62,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ShortText:
-    """A row of the short texts: 1 is positive."""
+    """A row of the short texts. The label 1 is positive."""
 
     text: str
     label: int
@@ -72,7 +71,7 @@ class ShortText:
 
 @dataclass(frozen=True)
 class Share:
-    """How many texts there are, and the share of them that is right."""
+    """The number of texts and the share of them that is right."""
 
     texts: int
     right: Interval
@@ -99,7 +98,7 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace) -> str:
-    """Both tables, or both as JSON."""
+    """Returns both tables, or both as JSON."""
     scorers = [
         Scorer.load(name, device="cpu", precision=args.precision, threads=args.threads) for name in args.artifacts
     ]
@@ -115,16 +114,16 @@ def measure(args: argparse.Namespace) -> str:
             texts = [train.texts[row] for row in rows]
             found = under_perturbations(scorer, texts, train.labels[rows], seed=args.seed, report=report)
             outcomes[scorer.name] = dict(found)
-        right = {scorer.name: right_of(scorer.score([row.text for row in short]), short) for scorer in scorers}
-    shares = {name: by_category(short, of) for name, of in right.items()}
+        right = {scorer.name: is_right(scorer.score([row.text for row in short]), short) for scorer in scorers}
+    shares = {name: by_category(short, hits) for name, hits in right.items()}
     return as_json(outcomes, shares) if args.json else as_markdown(outcomes, shares)
 
 
 def read_short_texts(path: Path) -> list[ShortText]:
-    """The rows of a CSV file with the columns text, label (0 or 1) and category.
+    """Reads a CSV file with the columns text, label (0 or 1) and category.
 
     Raises:
-        InputError: it cannot be read, or a row is not like that.
+        InputError: The file cannot be read, or a row is not like that.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -140,10 +139,10 @@ def read_short_texts(path: Path) -> list[ShortText]:
 
 
 def validation_rows(train: Reviews, artifact: Artifact, *, allow_partial: bool) -> Rows:
-    """The rows of the training reviews that a model was validated on.
+    """Returns the rows of the training reviews that a model was validated on.
 
     Raises:
-        InputError: the manifest names no split by movie, or one of other reviews.
+        InputError: The manifest has no split by movie, or one of other reviews.
     """
     manifest, path = artifact.manifest, artifact.path / LAYOUT.manifest
     seed, share = manifest.data.get("seed"), manifest.recipe.get("validation_share")
@@ -163,7 +162,7 @@ def validation_rows(train: Reviews, artifact: Artifact, *, allow_partial: bool) 
 def under_perturbations(
     scorer: Scorer, texts: Sequence[str], labels: Labels, *, seed: int, report: Report
 ) -> Iterator[tuple[str, Outcome]]:
-    """How the model does on the clean texts [n], then under each change of them, by name."""
+    """Yields how the model does on the clean texts [n], then on each change of them, by name."""
 
     def score(name: str, changed: Sequence[str]) -> Scores:
         parts = []
@@ -190,20 +189,20 @@ def under_perturbations(
 
 
 def sentiment(scores: Scores) -> Labels:
-    """1 for positive, 0 for negative, -1 where nothing was scored, int8 [n]."""
+    """Returns int8 [n]: 1 for positive, 0 for negative, -1 for a text without a score."""
     return np.where(np.isnan(scores), -1, scores >= POSITIVE_FROM).astype(np.int8)
 
 
-def right_of(scores: Scores, texts: Sequence[ShortText]) -> Right:
-    """Whether each short text gets its label, bool [n]."""
+def is_right(scores: Scores, texts: Sequence[ShortText]) -> Right:
+    """Returns whether each short text gets its label, bool [n]."""
     return sentiment(scores) == np.array([text.label for text in texts], np.int8)
 
 
 def by_category(texts: Sequence[ShortText], right: Right) -> dict[str, Share]:
-    """The share right with its interval, and how many: each category, then all but sarcasm, then all."""
-    of = np.array([text.category for text in texts])
-    masks = {category: of == category for category in dict.fromkeys(of.tolist())}
-    masks |= {f"all but {SARCASM}": of != SARCASM, "all": np.ones(len(of), bool)}
+    """Returns the share that is right of each category, of all but sarcasm, and of all."""
+    categories = np.array([text.category for text in texts])
+    masks = {category: categories == category for category in dict.fromkeys(categories.tolist())}
+    masks |= {f"all but {SARCASM}": categories != SARCASM, "all": np.ones(len(categories), bool)}
     return {
         name: Share(int(mask.sum()), share_interval(int(right[mask].sum()), int(mask.sum())))
         for name, mask in masks.items()
@@ -212,15 +211,19 @@ def by_category(texts: Sequence[ShortText], right: Right) -> dict[str, Share]:
 
 
 def as_markdown(outcomes: dict[str, dict[str, Outcome]], shares: dict[str, dict[str, Share]]) -> str:
-    """The table of perturbations and the one of short texts."""
+    """Returns the table of perturbations and the table of short texts."""
     names = list(outcomes)
     header = ["validation reviews"]
     for name in names:
         header += [f"{name}: right", "points below", "keep"]
-    changes = dict.fromkeys(change for of_model in outcomes.values() for change in of_model)
+    changes = dict.fromkeys(change for each in outcomes.values() for change in each)
     rows = [[change, *(cell for name in names for cell in cells(outcomes[name].get(change)))] for change in changes]
     short = [
-        [category, str(share.texts), *(with_interval(shares[name][category].right, "{:.1%}".format) for name in names)]
+        [
+            category,
+            str(share.texts),
+            *(format_interval(shares[name][category].right, "{:.1%}".format) for name in names),
+        ]
         for category, share in shares[names[0]].items()
     ]
     tables = markdown_table(header, rows), markdown_table(["short texts", "texts", *names], short)
@@ -228,14 +231,14 @@ def as_markdown(outcomes: dict[str, dict[str, Outcome]], shares: dict[str, dict[
 
 
 def cells(outcome: Outcome | None) -> list[str]:
-    """The cells of one model for one change."""
+    """Returns the cells of one model for one change."""
     if outcome is None:
         return ["-"] * 3
     return [f"{outcome.accuracy:.2%}", f"{outcome.points_below:.2f}", f"{outcome.kept:.2%}"]
 
 
 def as_json(outcomes: dict[str, dict[str, Outcome]], shares: dict[str, dict[str, Share]]) -> str:
-    """The same figures by model."""
+    """Returns the same figures by model."""
     content = {
         name: {
             "perturbations": {change: asdict(outcome) for change, outcome in outcomes[name].items()},

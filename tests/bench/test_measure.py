@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from _measure import (
     Paired,
-    figure,
+    compare_paired,
+    find_size,
+    format_figure,
+    format_interval,
     markdown_table,
     median_interval,
-    paired,
     sample_by_length,
     share_interval,
-    size_for,
-    with_interval,
 )
 
 
@@ -59,14 +59,14 @@ def test_a_size_fills_the_time_although_starting_takes_long() -> None:
         tried.append(count)
         return 3.0 + count / 300
 
-    count = size_for(20.0, seconds_of, most=25_000)
+    count = find_size(20.0, seconds_of, most=25_000)
     assert tried == [8, 32, 128, 512, 2_048]
     assert 15.0 < seconds_of(count) <= 20.0
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.01, 1), (50.0, 500), (1e6, 600)])
 def test_a_size_is_at_least_one_and_at_most_all(rate, expected) -> None:
-    assert size_for(10.0, lambda count: count / rate, most=600) == expected
+    assert find_size(10.0, lambda count: count / rate, most=600) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
     ("value", "shown"), [(0.01234, "0.0123"), (1.234, "1.23"), (12.34, "12.3"), (1_234.4, "1,234"), (0.0, "0")]
 )
 def test_figures_have_three_digits_that_count(value, shown) -> None:
-    assert figure(value) == shown
+    assert format_figure(value) == shown
 
 
 def test_a_table_is_markdown() -> None:
-    cell = with_interval(median_interval([1.0, 2.0, 3.0]))
+    cell = format_interval(median_interval([1.0, 2.0, 3.0]))
     assert markdown_table(["rival", "reviews/s"], [["a", cell]]) == (
         "| rival | reviews/s |\n| --- | --- |\n| a | 2.00 (1.00 to 3.00) |"
     )
@@ -114,8 +114,8 @@ def test_a_table_is_markdown() -> None:
 def test_pairs_are_compared_by_where_they_differ() -> None:
     first = np.array([1] * 9 + [0] + [1] * 20 + [0] * 10, bool)
     second = np.array([0] * 9 + [1] + [1] * 20 + [0] * 10, bool)
-    found = paired(first, second)
+    found = compare_paired(first, second)
     assert (found.share, found.first_only, found.second_only) == (8 / 40, 9, 1)
     assert found.p == pytest.approx(2 * (1 + 10) / 2**10)  # ten fair coins show one head or none, or tails so
-    assert paired(second, first).p == found.p
-    assert paired(first, first) == Paired(0.0, 0, 0, 1.0)
+    assert compare_paired(second, first).p == found.p
+    assert compare_paired(first, first) == Paired(0.0, 0, 0, 1.0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from _perturbations import (
     NEUTRAL_EMOJI,
-    _mistyped,
+    _mistype,
     _neighbours,
     first_sentence,
     groups_of_one_label,
@@ -117,7 +117,7 @@ def test_only_letters_are_typed_wrong(text, seed) -> None:
     def others(of: str) -> str:
         return "".join(c for c in of if not (c.isascii() and c.isalpha()))
 
-    assert others(_mistyped(text, Random(seed), 1.0)) == others(text)
+    assert others(_mistype(text, Random(seed), 1.0)) == others(text)
     assert with_typing_errors(text, seed=seed, share=0.0) == text
 
 

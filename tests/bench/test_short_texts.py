@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from robustness import SARCASM, SHORT_TEXTS, ShortText, read_short_texts, right_of
+from robustness import SARCASM, SHORT_TEXTS, ShortText, is_right, read_short_texts
 from sentscore.model.artifact import find_artifacts
 from sentscore.scorer import Scorer
 
@@ -52,4 +52,4 @@ def test_a_shipped_model_scores_them_all_and_has_seven_in_ten_right_but_for_sarc
     meant = np.array([text.category != SARCASM for text in texts])
     # The lstm has 74 % of them right and the gru 76 %. The floor leaves room for another training, of long reviews of
     # films alone; a broken path from text to score falls far below it.
-    assert right_of(scores, texts)[meant].mean() > 0.70
+    assert is_right(scores, texts)[meant].mean() > 0.70
