@@ -1,1 +1,1 @@
-"""The preset notebook: the tutorial's training, to the letter."""
+"""The preset `notebook`: a tutorial notebook's training, to the letter."""

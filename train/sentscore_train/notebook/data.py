@@ -65,7 +65,7 @@ class NotebookData:
         labels = np.array([example.label == "pos" for example in examples], np.int8)
         return LabelledTexts(EncodedTexts(ids, offsets), labels)
 
-    def facts(self, *, seed: int) -> dict[str, Any]:
+    def describe(self, *, seed: int) -> dict[str, Any]:
         """Returns sizes and split, for the model card and to tell one data set from another."""
         return {
             "name": "IMDB",

@@ -1,4 +1,4 @@
-"""The tutorial notebook's network: a bidirectional LSTM or GRU without packing, read at its last states."""
+"""The tutorial notebook's network: a bidirectional LSTM or GRU without packing, whose last states are read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sentscore_train.models.weights import NamedWeights
 
 
 class NotebookClassifier(NamedWeights):
-    """Embedding, recurrent layers, the last state of both directions, one logit.
+    """Makes one logit of a review: embedding, recurrent layers, the last state of both directions, a linear head.
 
-    The layers run over the padding too, as in the notebook: a review's logit depends on what it is batched
-    with. An exported model stops at each review's end instead.
+    The layers run over the padding too, as in the notebook, so that a review's logit depends on the reviews in its
+    batch. An exported model stops at each review's end instead.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class NotebookClassifier(NamedWeights):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, text: Tensor) -> Tensor:
-        """The logits, [B], of token ids int64 [T, B]."""
+        """Returns the logits, float [B], of token ids, int64 [T, B]."""
         embedded = self.dropout(self.embedding(text))  # [T, B, E]
         _, state = self.rnn(embedded)
         hidden = state[0] if self.architecture.name == "lstm" else state  # [layers * 2, B, H]
@@ -54,7 +54,7 @@ class NotebookClassifier(NamedWeights):
 
     @staticmethod
     def checkpoint_name(name: str) -> str:
-        """`rnn.weight_hh_l0_reverse` is `layers.0.backward.weight_hh` in a checkpoint."""
+        """Returns a weight's name in a checkpoint: `layers.0.backward.weight_hh` for `rnn.weight_hh_l0_reverse`."""
         match = re.fullmatch(r"rnn\.(weight_ih|weight_hh|bias_ih|bias_hh)_l(\d+)(_reverse)?", name)
         if match:
             return f"layers.{match[2]}.{'backward' if match[3] else 'forward'}.{match[1]}"
@@ -62,7 +62,7 @@ class NotebookClassifier(NamedWeights):
 
 
 def start_from_vectors(model: NotebookClassifier, vectors: Tensor, *, unk_id: int, pad_id: int) -> None:
-    """Puts pretrained vectors, float32 [V, E], into the embedding, with zeros for `<unk>` and `<pad>`."""
+    """Puts word vectors, float32 [V, E], into the embedding, and zeros for `<unk>` and `<pad>`."""
     with torch.no_grad():
         model.embedding.weight.copy_(vectors)
         model.embedding.weight[[unk_id, pad_id]] = 0.0

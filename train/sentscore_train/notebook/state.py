@@ -1,4 +1,4 @@
-"""Where a run of the `notebook` preset stands, kept in checkpoints that it can be carried on from."""
+"""Saves how far a run of the preset `notebook` has come, and restores it, so that the run can be carried on."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from sentscore_train.training import checkpoint
 
 Phase = Literal["train", "validation", "test", "done"]
 
-_MAY_DIFFER: Final = frozenset({"checkpoint_every_s", "stop_after_s"})  # between a run and its continuation
+_MAY_DIFFER: Final = frozenset({"checkpoint_every_s", "stop_after_s"})  # settings that change nothing of the result
 
 
 @dataclass
 class State:
-    """Everything of a checkpoint but its tensors.
+    """How far a run has come: everything of a checkpoint but its tensors.
 
     Attributes:
-        phase: what is being done.
-        epoch: the one that is trained or validated, from 0.
-        batch: batches of the phase that are done.
-        step: training batches that are done in all.
-        loss_sum: over the phase's batches so far.
-        accuracy_sum: over the phase's batches so far.
-        seconds: spent on the epoch so far.
-        train_loss: of the epoch, once it is trained.
-        train_accuracy: of the epoch, once it is trained.
-        best_loss: lowest validation loss so far; None before the first epoch is over.
-        best_epoch: the epoch that had it, from 1.
-        history: an entry an epoch.
+        phase: The phase that the run is in.
+        epoch: The epoch that is trained or validated, from 0.
+        batch: The batches of the phase that are done.
+        step: The training batches of all epochs that are done.
+        loss_sum: The sum of the losses of the phase's batches so far.
+        accuracy_sum: The sum of the accuracies of the phase's batches so far.
+        seconds: The seconds spent on the epoch so far.
+        train_loss: The epoch's training loss, once it is trained.
+        train_accuracy: The epoch's training accuracy, once it is trained.
+        best_loss: The lowest validation loss so far. None before the first epoch is over.
+        best_epoch: The epoch with the lowest validation loss, from 1.
+        history: An entry for each epoch that is over.
     """
 
     phase: Phase = "train"
@@ -54,25 +54,30 @@ class State:
 
     @property
     def loss(self) -> float:
-        """Mean over the phase's batches so far."""
+        """The mean loss of the phase's batches so far."""
         return self.loss_sum / self.batch
 
     @property
     def accuracy(self) -> float:
-        """Mean over the phase's batches so far."""
+        """The mean accuracy of the phase's batches so far."""
         return self.accuracy_sum / self.batch
 
     @property
+    def best(self) -> dict[str, float]:
+        """The best epoch's entry of the history."""
+        return next(entry for entry in self.history if entry["epoch"] == self.best_epoch)
+
+    @property
     def done(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the run has come to its end."""
         return self.phase == "done"
 
     def enter(self, phase: Phase) -> None:
-        """Begins a phase with its sums at zero."""
+        """Begins a phase, with its sums at zero."""
         self.phase, self.batch, self.loss_sum, self.accuracy_sum = phase, 0, 0.0, 0.0
 
 
-def save(
+def save_state(
     run_dir: Path,
     state: State,
     model: NotebookClassifier,
@@ -81,15 +86,18 @@ def save(
     recipe: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> None:
-    """Writes a checkpoint; the one before is removed when this one is whole.
+    """Writes a checkpoint, and removes the one before when this one is whole.
 
     Args:
-        run_dir: the run's folder.
-        state: where the run stands.
-        model: its weights; those of the best epoch in the test.
-        optimizer: its state is left out once the training is over.
-        recipe: settings that a continuation must share.
-        facts: of the data that a continuation must share.
+        run_dir: The run's folder.
+        state: How far the run has come.
+        model: The model that is trained or tested.
+        optimizer: The optimizer. Its state is left out once the training is over.
+        recipe: The settings, which must be the same when the run is carried on.
+        facts: What describes the data, which must be the same when the run is carried on.
+
+    Raises:
+        OutputError: The folder cannot be written to, or the disk is full.
     """
     tensors: dict[str, Tensor] = {}
     if not state.done:
@@ -103,8 +111,8 @@ def save(
     checkpoint.write_resume(run_dir, number, content, tensors)
 
 
-def found_state(content: Mapping[str, Any], run_dir: Path, recipe: Mapping[str, Any], *, resume: bool) -> State:
-    """The state of a checkpoint; the number of epochs may change until the test has begun.
+def parse_state(content: Mapping[str, Any], run_dir: Path, recipe: Mapping[str, Any], *, resume: bool) -> State:
+    """Returns the state of a checkpoint. The number of epochs may change until the test has begun.
 
     Raises:
         UsageError: `resume` is not given, or the checkpoint is of a run with other settings.
@@ -115,7 +123,7 @@ def found_state(content: Mapping[str, Any], run_dir: Path, recipe: Mapping[str, 
     return state
 
 
-def restore(
+def restore_tensors(
     content: Mapping[str, Any],
     tensors: dict[str, Tensor],
     model: NotebookClassifier,
@@ -124,12 +132,12 @@ def restore(
     facts: Mapping[str, Any],
     run_dir: Path,
 ) -> None:
-    """Puts a checkpoint's tensors into model and optimizer.
+    """Puts a checkpoint's tensors into the model and the optimizer.
 
     Raises:
-        UsageError: the checkpoint is of a run on other data.
+        UsageError: The checkpoint is of a run on other data.
     """
     if content["data"] != facts:
-        raise UsageError(f"{run_dir}: was trained on other reviews: give the same ones or another folder")
+        raise UsageError(f"{run_dir}: was trained on other reviews: give the same reviews or another folder")
     load_tensors(model, checkpoint.under("model", tensors))
     checkpoint.load_optimizer(optimizer, checkpoint.under("optimizer", tensors))

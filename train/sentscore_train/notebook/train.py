@@ -1,14 +1,14 @@
-"""Trains the `notebook` preset: a tutorial notebook's recipe to the letter, in a run that can be carried on.
+"""Trains by the preset `notebook`: a tutorial notebook's recipe to the letter, in a run that can be carried on.
 
     sentscore-train lstm --preset notebook --imdb aclImdb_v1.tar.gz --glove glove.6B.zip --run-dir runs/lstm
 
-The recipe is the classic of torchtext 0.6: cased spaCy tokens, a random 70/30 split, 25,000 tokens with GloVe
-vectors, BucketIterator with its defaults and batches of 16, two bidirectional layers of 256 units without
-packing, dropout 0.5, Adam, five epochs, the one with the lowest validation loss tested at the end. As
-there, the loss and accuracy of an epoch are means over its batches.
+The recipe is the classic of torchtext 0.6: cased spaCy tokens, a random 70/30 split, a vocabulary of 25,000 tokens
+with GloVe vectors, BucketIterator with its defaults and batches of 16, two bidirectional layers of 256 units without
+packing, dropout 0.5, Adam, and five epochs, of which the one with the lowest validation loss is tested at the end. As
+in the notebook, the loss and the accuracy of an epoch are means over its batches.
 
-By default torchtext 0.6's BucketIterator sorts no training reviews by length: they have 272 tokens and are padded to
-776 on average, and without packing the forward direction reads the padding last. So the first epochs learn little.
+torchtext 0.6's BucketIterator does not sort training reviews by length by default. They have 272 tokens on average and
+are padded to 776, and without packing the forward direction reads the padding last. So the first epochs learn little.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.notebook.data import NotebookData, build_notebook_data, load_tokens
 from sentscore_train.notebook.glove import load_glove
 from sentscore_train.notebook.model import NotebookClassifier, start_from_vectors
-from sentscore_train.notebook.state import State, found_state, restore, save
+from sentscore_train.notebook.state import State, parse_state, restore_tensors, save_state
 from sentscore_train.training import checkpoint
 from sentscore_train.training.config import Precision
 from sentscore_train.training.device import autocast, resolve_run_precision
@@ -49,22 +49,22 @@ PAD_ID: Final = 1  # and <pad> second
 
 @dataclass(frozen=True)
 class NotebookConfig:
-    """The `notebook` preset; every number is the notebook's.
+    """The settings of the preset `notebook`. Every number is the notebook's.
 
     Attributes:
-        seed: of the split, the weights, the order and dropout.
-        epochs: all are run; the best one is kept.
-        dim: numbers a GloVe vector: 50, 100, 200 or 300.
-        vocabulary_size: beside `<unk>` and `<pad>`.
-        batch_size: reviews a step.
-        train_share: of the training reviews; the others are for validation.
-        hidden_size: units a direction.
-        num_layers: on top of each other.
-        dropout: after the embedding, between the layers and before the head.
-        precision: float32 in the notebook; bf16 autocast is faster on many devices.
-        threads: of torch on the CPU; None leaves torch's own choice. A resumed run must use the same.
-        checkpoint_every_s: seconds between two checkpoints inside an epoch.
-        stop_after_s: seconds after which the run saves its state and returns unfinished; None for no end.
+        seed: The seed of the split, the weights, the order and dropout.
+        epochs: The epochs to run. The best one is kept.
+        dim: The numbers of a GloVe vector: 50, 100, 200 or 300.
+        vocabulary_size: The tokens beside `<unk>` and `<pad>`.
+        batch_size: The reviews of a step.
+        train_share: The share of the training reviews that are trained on. The others are for validation.
+        hidden_size: The units of a direction.
+        num_layers: The recurrent layers.
+        dropout: The dropout after the embedding, between the layers and before the head.
+        precision: How products are computed: fp32 in the notebook; bf16 is faster on many GPUs.
+        threads: The threads of torch on the CPU. None leaves torch's choice. A resumed run must use as many.
+        checkpoint_every_s: The seconds between two checkpoints inside an epoch.
+        stop_after_s: The seconds after which the run saves its state and returns unfinished. None for no limit.
     """
 
     seed: int = 1234
@@ -88,13 +88,13 @@ class NotebookConfig:
 
 @dataclass(frozen=True)
 class NotebookResult:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        finished: whether it went to its end; one that has not is carried on with `resume`.
-        history: an entry an epoch with `epoch`, `train_loss`, `train_accuracy`, `validation_loss`,
-            `validation_accuracy` and `seconds`, the best one's also with `test_loss` and `test_accuracy`.
-        best_epoch: the one that `best.safetensors` holds, from 1; None before the first is over.
+        finished: Whether the run went to its end. If not, it can be carried on with `resume`.
+        history: An entry for each epoch with `epoch`, `train_loss`, `train_accuracy`, `validation_loss`,
+            `validation_accuracy` and `seconds`. That of the best epoch also has `test_loss` and `test_accuracy`.
+        best_epoch: The epoch whose weights are in `best.safetensors`, from 1. None before the first epoch is over.
     """
 
     finished: bool
@@ -104,7 +104,7 @@ class NotebookResult:
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same from the first step to the last."""
+    """What stays the same from a run's first step to its last."""
 
     config: NotebookConfig
     run_dir: Path
@@ -131,37 +131,37 @@ def run_notebook(
     resume: bool = False,
     report: Report = silent,
 ) -> NotebookResult:
-    """Trains, validates and tests; leaves the run folder that `checkpoint` describes, `best.json` and all.
+    """Trains, validates and tests a model, and leaves the run folder that `checkpoint` describes.
 
-    The order of an epoch's batches follows from the seed and the epoch, and every draw of a step from the
-    seed and the step. A run that was cut off and carried on comes to the same bits on the CPU with as many
-    threads; on CUDA, cuDNN keeps the state of the dropout between layers to itself. It may be carried on for more
-    epochs, or for fewer: of those that are over, the best is tested then.
+    The order of an epoch's batches follows from the seed and the epoch, and every random number of a step from the
+    seed and the step. So a run that was cut off and carried on ends in the same bits, on the CPU with as many threads.
+    On CUDA it does not, because cuDNN does not give away the state of the dropout between layers. A run may be carried
+    on for more epochs or for fewer. With fewer, the best of the epochs that are over is tested.
 
     Args:
         cell: `lstm` or `gru`.
-        config: the recipe.
-        run_dir: the folder to make, or to carry on in with `resume`.
-        imdb_source: as in `imdb.load_imdb`.
-        glove_source: as in `glove.load_glove`.
-        data_dir: where downloads and cached tokens go.
-        device: to train on.
-        allow_partial: accept fewer reviews than published.
-        resume: carry on from the last checkpoint, if there is one.
-        report: told about downloads, tokenising and every batch.
+        config: The settings.
+        run_dir: The folder to make, or to carry on in with `resume`.
+        imdb_source: The reviews, as in `imdb.load_imdb`.
+        glove_source: The word vectors, as in `glove.load_glove`.
+        data_dir: The folder of downloads and cached tokens.
+        device: The device to train on.
+        allow_partial: Whether to accept fewer reviews than published.
+        resume: Whether to carry on from the last checkpoint, if there is one.
+        report: Is told about downloads, the tokenization and every batch.
 
     Raises:
-        UsageError: the run folder holds another run and `resume` is not given, or was made by other settings.
-        InputError: the data or a checkpoint cannot be read.
-        OutputError: the data folder or a checkpoint cannot be written.
+        UsageError: The folder holds a run and `resume` is not given, or the run has other settings or reviews.
+        InputError: The data or a checkpoint cannot be read.
+        OutputError: The data folder or a checkpoint cannot be written.
     """
     deadline = math.inf if config.stop_after_s is None else time.monotonic() + config.stop_after_s
     recipe = {"kind": cell, **asdict(config), "precision": resolve_run_precision(run_dir, config.precision, device)}
     found = checkpoint.read_resume(run_dir)
-    state = State() if found is None else found_state(found[0], run_dir, recipe, resume=resume)
+    state = State() if found is None else parse_state(found[0], run_dir, recipe, resume=resume)
     if state.done:
-        return _result(state)
-    with _torch_settings(config, device):
+        return NotebookResult(state.done, state.history, state.best_epoch)
+    with _set_torch(config, device):
         reviews = load_tokens(imdb_source, data_dir, allow_partial=allow_partial, report=report)
         vectors = None  # a checkpoint has the embedding already
         if found is None:
@@ -176,8 +176,8 @@ def run_notebook(
             vectors=vectors,
         )
         del vectors  # 80 MB and more that training has no use for
-        model, optimizer = _new_model(cell, config, data, device)
-        facts = data.facts(seed=config.seed)
+        model, optimizer = _make_model(cell, config, data, device)
+        facts = data.describe(seed=config.seed)
         run = _Run(config, run_dir, recipe, facts, data, model, optimizer, device, deadline, report)
         report(Progress("vocabulary", 1, 1))
         if found is None:
@@ -187,19 +187,15 @@ def run_notebook(
             checkpoint.write_validation(run_dir, data.encode_validation())
             _save(run, state)
         else:
-            restore(*found, run.model, run.optimizer, facts=run.facts, run_dir=run_dir)
+            restore_tensors(*found, run.model, run.optimizer, facts=run.facts, run_dir=run_dir)
             if state.phase == "train" and state.epoch >= config.epochs:
                 _begin_test(run, state)
         while not state.done and _finish_phase(run, state):
             _save(run, state)
-    return _result(state)
-
-
-def _result(state: State) -> NotebookResult:
     return NotebookResult(state.done, state.history, state.best_epoch)
 
 
-def _new_model(
+def _make_model(
     cell: Cell, config: NotebookConfig, data: NotebookData, device: torch.device
 ) -> tuple[NotebookClassifier, torch.optim.Optimizer]:
     model = NotebookClassifier(
@@ -215,15 +211,15 @@ def _new_model(
 
 
 def _finish_phase(run: _Run, state: State) -> bool:
-    """Does the rest of a phase and moves the state on to the next; False when the time was up before."""
+    """Does the rest of a phase and moves the state on to the next. Returns False if the time is up before."""
     started = time.monotonic() - state.seconds
     saved = time.monotonic()
-    iterator = _iterator(run, state)
+    iterator = _make_iterator(run, state)
     training = state.phase == "train"
     run.model.train(training)
     with torch.set_grad_enabled(training):
         for batch in iterator:
-            loss, accuracy = _learn(run, batch, state.step) if training else _evaluate(run, batch)
+            loss, accuracy = _train_on(run, batch, state.step) if training else _evaluate(run, batch)
             state.step += training
             state.batch += 1
             state.loss_sum += loss.item()
@@ -247,9 +243,10 @@ def _finish_phase(run: _Run, state: State) -> bool:
     return True
 
 
-def _learn(run: _Run, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
-    """One step; loss and accuracy of the batch before it."""
-    torch.manual_seed(_mixed(run.config.seed, step))
+def _train_on(run: _Run, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
+    """Takes a step on a batch. Returns the batch's loss and accuracy before the step."""
+    digest = hashlib.sha256(f"{run.config.seed} {step}".encode()).digest()
+    torch.manual_seed(int.from_bytes(digest[:8]) >> 1)  # a seed for every step of every run
     run.optimizer.zero_grad()
     loss, accuracy = _evaluate(run, batch)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -258,7 +255,7 @@ def _learn(run: _Run, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
 
 
 def _evaluate(run: _Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Loss and accuracy, both scalars, of a batch with `text` int64 [T, B] and `label` float32 [B]."""
+    """Returns the mean loss and the accuracy of a batch with `text`, int64 [T, B], and `label`, float32 [B]."""
     with autocast(run.device, run.recipe["precision"]):
         logits = run.model(batch.text)
     logits = logits.float()
@@ -267,15 +264,12 @@ def _evaluate(run: _Run, batch: Batch) -> tuple[Tensor, Tensor]:
     return loss, accuracy
 
 
-def _iterator(run: _Run, state: State) -> BucketIterator:
-    """The batches of the state's phase that are still to come, in an order that the seed and epoch decide."""
+def _make_iterator(run: _Run, state: State) -> BucketIterator:
+    """Returns the batches of the phase that are still to come, in an order that the seed and the epoch decide."""
     from torchtext.data import BucketIterator
 
-    data = run.data
-    iterators = BucketIterator.splits(
-        (data.train, data.validation, data.test), batch_size=run.config.batch_size, device=run.device
-    )
-    iterator = iterators[("train", "validation", "test").index(state.phase)]
+    dataset = getattr(run.data, state.phase)
+    iterator = BucketIterator(dataset, run.config.batch_size, device=run.device, train=state.phase == "train")
     iterator.load_state_dict(
         {
             "iterations": 0,
@@ -288,22 +282,21 @@ def _iterator(run: _Run, state: State) -> BucketIterator:
 
 def _end_epoch(run: _Run, state: State) -> None:
     """Writes the history, keeps the weights if they are the best so far, and moves the state on."""
-    metrics = {"loss": state.loss, "accuracy": state.accuracy}
     state.history.append(
         {
             "epoch": state.epoch + 1,
             "train_loss": state.train_loss,
             "train_accuracy": state.train_accuracy,
-            "validation_loss": metrics["loss"],
-            "validation_accuracy": metrics["accuracy"],
+            "validation_loss": state.loss,
+            "validation_accuracy": state.accuracy,
             "seconds": round(state.seconds, 1),
         }
     )
-    if state.best_loss is None or metrics["loss"] < state.best_loss:
-        state.best_loss, state.best_epoch = metrics["loss"], state.epoch + 1
+    if state.best_loss is None or state.loss < state.best_loss:
+        state.best_loss, state.best_epoch = state.loss, state.epoch + 1
         (run.run_dir / "best.json").unlink(missing_ok=True)  # never beside another epoch's weights
         checkpoint.write_tensors(run.run_dir / "best.safetensors", to_tensors(run.model))
-        _write_best(run, state, {"validation": metrics})
+        _write_best(run, state)
     checkpoint.write_json(run.run_dir / "history.json", state.history)
     state.epoch += 1
     state.seconds = 0.0
@@ -319,16 +312,16 @@ def _begin_test(run: _Run, state: State) -> None:
 
 
 def _end_run(run: _Run, state: State) -> None:
-    metrics = {"loss": state.loss, "accuracy": state.accuracy}
-    best = next(entry for entry in state.history if entry["epoch"] == state.best_epoch)
-    best |= {"test_loss": metrics["loss"], "test_accuracy": metrics["accuracy"]}
-    validation = {"loss": best["validation_loss"], "accuracy": best["validation_accuracy"]}
-    _write_best(run, state, {"validation": validation, "test": metrics})
+    state.best.update(test_loss=state.loss, test_accuracy=state.accuracy)
+    _write_best(run, state)
     checkpoint.write_json(run.run_dir / "history.json", state.history)
     state.enter("done")
 
 
-def _write_best(run: _Run, state: State, metrics: dict[str, dict[str, float]]) -> None:
+def _write_best(run: _Run, state: State) -> None:
+    """Writes what describes the best epoch so far."""
+    splits = ("validation", "test") if "test_loss" in state.best else ("validation",)
+    metrics = {name: {key: state.best[f"{name}_{key}"] for key in ("loss", "accuracy")} for name in splits}
     content = {
         "format_version": checkpoint.FORMAT_VERSION,
         "architecture": asdict(run.model.architecture),
@@ -350,23 +343,19 @@ def _report_batch(run: _Run, state: State, total: int) -> None:
 
 
 def _save(run: _Run, state: State) -> None:
-    save(run.run_dir, state, run.model, run.optimizer, recipe=run.recipe, facts=run.facts)
-
-
-def _mixed(seed: int, step: int) -> int:
-    """A 63-bit seed of its own for every step of every run."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {step}".encode()).digest()[:8]) >> 1
+    save_state(run.run_dir, state, run.model, run.optimizer, recipe=run.recipe, facts=run.facts)
 
 
 @contextmanager
-def _torch_settings(config: NotebookConfig, device: torch.device) -> Iterator[None]:
-    """Sets the threads and flushes denormals; gives both and torch's random state back as they were.
+def _set_torch(config: NotebookConfig, device: torch.device) -> Iterator[None]:
+    """Sets the threads and flushes denormals in the block. After it, both and torch's random state are as before.
 
-    Read at its last states alone, the network's gradient fades over a review's hundreds of steps until it is denormal,
-    which a CPU multiplies a hundred times slower: 2 reviews/s on one thread without the flush, 20 with it.
+    The network is read at its last states alone, so that its gradient fades over a review's hundreds of tokens until
+    it is denormal. A CPU multiplies such numbers a hundred times slower: one thread trains on 2 reviews/s without the
+    flush and on 20 reviews/s with it.
     """
     threads = torch.get_num_threads()
-    denormals = _denormals_kept()
+    denormals = _keeps_denormals()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             if config.threads:
@@ -378,6 +367,6 @@ def _torch_settings(config: NotebookConfig, device: torch.device) -> Iterator[No
             torch.set_num_threads(threads)
 
 
-def _denormals_kept() -> bool:
-    """Whether this thread computes with numbers below the least normal float32; torch tells nobody."""
+def _keeps_denormals() -> bool:
+    """Returns whether this thread computes with numbers below the least normal float32, which torch does not tell."""
     return bool(torch.tensor(torch.finfo(torch.float32).tiny) * 0.5 > 0)
