@@ -186,6 +186,7 @@ def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextM
         "gpu": device_name() if "cuda" in devices else None,
         "arithmetic": arithmetic(),
         "tokenizer": stored_rules().spacy_version,
+        "normalization": [scorer.vocabulary.normalization for scorer in scorers],
         "libraries": [f"Python {platform.python_version()}", f"pyarrow {pa.__version__}"],
     }
     made_by = json.dumps({**depends_on, **json.loads(provenance(scorers))})

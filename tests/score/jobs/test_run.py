@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from sentscore.jobs.run import Summary, check_inputs, run_job
 from sentscore.model.artifact import load_artifact
 from sentscore.progress import Progress
 from sentscore.sources import source as window
+from sentscore.text.rules import stored_rules
 
 REVIEWS = Path(__file__).parents[2] / "data" / "reviews.parquet"
 
@@ -374,6 +376,19 @@ class TestCarryingOn:
     ) -> None:
         stopped(reviews, output, 4)
         monkeypatch.setattr("sentscore.jobs.run.arithmetic", lambda: "another CPU")
+        assert run(reviews, output, resume=True).kept == 0
+
+    def test_another_tokenizer_finds_no_scores(
+        self, reviews: Path, output: Path, monkeypatch: pytest.MonkeyPatch, run, make_scorer, stopped
+    ) -> None:
+        stopped(reviews, output, 4)
+        cased = make_scorer()
+        cased.vocabulary = replace(cased.vocabulary, lowercase=False)
+        assert run(reviews, output, scorers=[cased], resume=True).kept == 0
+        output.unlink()
+        stopped(reviews, output, 4)
+        rules = replace(stored_rules(), spacy_version="4.0.0")
+        monkeypatch.setattr("sentscore.jobs.run.stored_rules", lambda: rules)
         assert run(reviews, output, resume=True).kept == 0
 
     def test_two_models_are_carried_on_together(self, reviews: Path, output: Path, run, make_scorer) -> None:
