@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +79,24 @@ def test_the_bar_goes_by_what_is_scored_now(monkeypatch: pytest.MonkeyPatch) -> 
         clock[0] = 10.0
         show(Progress("a.csv", 950, 1_000, 0, None, kept=900))
     assert "950 reviews, 5/s" in terminal.getvalue()
+
+
+def test_a_terminal_gets_a_bar_and_the_summary(reviews: Path, tiny_artifact: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
+    command = [sys.executable, "-m", "sentscore", "file", reviews, "-m", tiny_artifact]
+    process = subprocess.Popen(command, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            block = os.read(ours, 4_096)
+        except OSError:  # how a terminal says that nobody holds its other end
+            break
+        if not block:
+            break
+        shown += block
+    os.close(ours)
+    assert process.wait() == 0
+    assert b"reviews/s" in shown.splitlines()[-1]
+    assert b"3 reviews" in shown

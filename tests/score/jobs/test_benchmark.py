@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 from sentscore import Scorer, UsageError
-from sentscore.cli import app
 from sentscore.jobs.benchmark import benchmark, matrix_gflop_per_s, measure, multiply_adds_per_token, write_reviews
 
 
@@ -69,17 +66,3 @@ def test_the_interval_holds_the_median() -> None:
 
 def test_matrix_products_have_a_rate() -> None:
     assert matrix_gflop_per_s(runs=1) > 0.1
-
-
-def test_the_command_reports_each_model(tiny_artifact, tiny_gru_artifact, table) -> None:
-    models = ["--model", str(tiny_artifact), "--model", str(tiny_gru_artifact)]
-    options = ["--repetitions", "1", "--warm-up", "0", "--device", "cpu"]
-    result = CliRunner().invoke(app, ["bench", str(table), *models, *options])
-    assert result.exit_code == 0
-    assert "lstm in fp32 on cpu" in result.stdout
-    assert "gru in fp32 on cpu" in result.stdout
-    assert "GFLOP/s" in result.stdout
-    result = CliRunner().invoke(app, ["bench", "--rows", "20", "--json", *models, *options])
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [(line["model"], line["rows"]) for line in lines] == [("lstm", 20), ("gru", 20)]
-    assert lines[0]["reviews_per_s"]["median"] > 0

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sentscore.model.engine import Scoring
+from sentscore.model.engine import Engine, Scoring
 from sentscore.progress import Progress
+from sentscore.scorer import Scorer
 from sentscore.sources import source as window
 
 REVIEWS = Path(__file__).parents[2] / "data" / "reviews.parquet"
@@ -128,6 +129,27 @@ class TestWindows:
         assert events == ["encode"] * 4 + ["submit", "encode"] * 5 + ["submit"] * 4
         found = pq.read_table(tmp_path / "a.scored.parquet")
         assert found["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
+
+
+class TestVocabularies:
+    """Models with the same vocabulary encode a text once."""
+
+    @pytest.mark.parametrize("same", [True, False])
+    def test_texts_are_encoded_once_for_each_vocabulary(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, make_artifact, tiny_artifact: Path, same: bool
+    ) -> None:
+        (tmp_path / "a.csv").write_text("text\nA great film\nawful\n")
+        scorers = [Scorer.load(path, device="cpu") for path in (tiny_artifact, make_artifact("gru", lowercase=same))]
+        encoded: list[str] = []
+        encode = Engine.encode
+        monkeypatch.setattr(
+            Engine, "encode", lambda engine, texts: encoded.append(engine.artifact.name) or encode(engine, texts)
+        )
+        run(tmp_path / "a.csv", tmp_path / "b.parquet", scorers=scorers)
+        assert encoded == (["lstm"] if same else ["lstm", "gru"])
+        found = pq.read_table(tmp_path / "b.parquet")
+        for scorer in scorers:
+            assert found[f"{scorer.name}_score"].to_pylist() == scorer.score(found["text"]).tolist()
 
 
 MEMORY_SCRIPT = """
