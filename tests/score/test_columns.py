@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from sentscore.columns import TEXT_NAMES, Column, check_names_free, choose_column, describe_columns
+from sentscore.columns import (
+    TEXT_NAMES,
+    Column,
+    check_names_free,
+    choose_column,
+    describe_columns,
+    result_columns,
+    result_names,
+)
 from sentscore.errors import InputError, UsageError
 
 
@@ -61,3 +70,21 @@ def test_a_taken_name_is_an_error() -> None:
     check_names_free("f", ["a", "Score"], ["score"])
     with pytest.raises(UsageError, match="f: has a column 'score' already: give the new ones a --prefix"):
         check_names_free("f", ["a", "score"], ["sentiment", "score"])
+
+
+def test_names_of_one_and_of_several_models() -> None:
+    assert result_names(["gru"], "p_") == ["p_sentiment", "p_score"]
+    assert result_names(["lstm", "gru"]) == ["lstm_score", "lstm_sentiment", "gru_score", "gru_sentiment"]
+    with pytest.raises(UsageError, match="--model gru: given twice"):
+        result_names(["gru", "gru"])
+
+
+def test_scores_become_columns_and_nothing_becomes_null() -> None:
+    scores = np.array([0.5, np.nextafter(np.float32(0.5), np.float32(0)), np.nan], np.float32)
+    sentiment, score = result_columns({"lstm": scores})
+    assert (sentiment.type, score.type) == (pa.string(), pa.float32())
+    assert sentiment.to_pylist() == ["positive", "negative", None]
+    assert score.to_pylist()[:2] == scores[:2].tolist()
+    assert score.null_count == 1
+    first, second, *_ = result_columns({"lstm": scores, "gru": scores})
+    assert (first.type, second.type) == (pa.float32(), pa.string())

@@ -64,5 +64,5 @@ def test_default_output_name(name: str, expected: str) -> None:
         (b"", Kind.TXT),
     ],
 )
-def test_kind_is_told_by_the_first_bytes(head: bytes, expected: Kind) -> None:
+def test_kind_is_detected_by_the_first_bytes(head: bytes, expected: Kind) -> None:
     assert detect_kind(head) is expected

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sentscore.errors import OutputError, UsageError
+from sentscore.formats import Compression, Format, Kind
+from sentscore.jobs import Job, plan_jobs, plan_whole
+from sentscore.sinks import Target
+
+
+def plan(*inputs: Path | str, output: Path | str | None = None, **options: Any) -> list[Job]:
+    given = {"format": None, "force": False, **options}
+    return plan_jobs([str(name) for name in inputs], output=None if output is None else str(output), **given)
+
+
+def targets(jobs: list[Job]) -> list[tuple[Path | None, Format | None]]:
+    return [(job.target.path, job.target.format) for job in jobs]
+
+
+def test_beside_each_input_by_default(tmp_path: Path) -> None:
+    jobs = plan(tmp_path / "a.csv.gz", tmp_path / "b.pq")
+    assert targets(jobs) == [
+        (tmp_path / "a.scored.csv.gz", Format(Kind.CSV, Compression.GZIP)),
+        (tmp_path / "b.scored.pq", Format(Kind.PARQUET)),
+    ]
+
+
+def test_stdin_goes_to_stdout() -> None:
+    assert targets(plan("-")) == [(None, None)]
+    assert targets(plan("-", format=Format(Kind.CSV, Compression.GZIP))) == [(None, Format(Kind.CSV))]
+
+
+def test_the_format_follows_the_output(tmp_path: Path) -> None:
+    assert targets(plan("a.csv", output=tmp_path / "b.parquet")) == [(tmp_path / "b.parquet", Format(Kind.PARQUET))]
+    assert targets(plan("a.csv.gz", output="-")) == [(None, Format(Kind.CSV))]
+
+
+def test_several_into_a_folder(tmp_path: Path) -> None:
+    jobs = plan("x/a.csv", "y/b.txt", output=tmp_path)
+    assert [job.target.path for job in jobs] == [tmp_path / "a.scored.csv", tmp_path / "b.scored.txt"]
+
+
+def test_a_device_is_written_to_and_not_replaced() -> None:
+    [job] = plan("a.csv", output=os.devnull, force=True)
+    assert job.target == Target(Path(os.devnull), Format(Kind.CSV), device=True)
+
+
+def test_an_odd_name_takes_the_format_option(tmp_path: Path) -> None:
+    [job] = plan(tmp_path / "a.dat", format=Format(Kind.CSV))
+    assert job.target == Target(tmp_path / "a.scored.dat", Format(Kind.CSV))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "message"),
+    [
+        (["a.csv", "a.csv"], None, "a.csv: given twice"),
+        (["a.dat"], None, "a.dat: its name does not tell a format .* give --format"),
+        (["a.csv"], "b.dat", "--output b.dat: its name does not tell a format"),
+        (["a.csv", "b.csv"], "c.csv", "2 inputs need a folder"),
+        (["a.csv", "b.csv"], "-", "2 inputs need a folder"),
+        (["x/a.csv", "y/a.csv"], ".", "x/a.csv and y/a.csv would both go there"),
+        (["-"], ".", "stdin have no name there"),
+        (["a.csv"], "a.csv", "a.csv: is the input itself"),
+        (["a.csv"], "x/../a.csv", "is the input itself"),
+    ],
+)
+def test_what_does_not_fit_together(
+    inputs: list[str], output: str | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a.dat").touch()
+    with pytest.raises(UsageError, match=message):
+        plan(*inputs, output=output, force=True)
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_an_output_that_is_a_link_to_the_input(tmp_path: Path, link: Any) -> None:
+    (tmp_path / "a.csv").write_text("text\n")
+    link(tmp_path / "b.csv", tmp_path / "a.csv")
+    with pytest.raises(UsageError, match=r"b\.csv: is the input itself"):
+        plan(tmp_path / "a.csv", output=tmp_path / "b.csv", force=True)
+
+
+def test_an_existing_output_needs_force(tmp_path: Path) -> None:
+    (tmp_path / "a.scored.csv").touch()
+    with pytest.raises(OutputError, match=r"a\.scored\.csv: exists already: give --force"):
+        plan(tmp_path / "a.csv")
+    assert len(plan(tmp_path / "a.csv", force=True)) == 1
+
+
+def test_an_output_without_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"there is no folder .*: make it first"):
+        plan("a.csv", output=tmp_path / "no" / "b.csv")
+
+
+def test_a_folder_in_the_place_of_an_output(tmp_path: Path) -> None:
+    (tmp_path / "a.scored.csv").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        plan(tmp_path / "a.csv", force=True)
+
+
+def test_whole_files_go_to_stdout_as_csv_or_to_one_output(tmp_path: Path) -> None:
+    assert plan_whole(["a", "b"], output=None, force=False).target == Target(None, Format(Kind.CSV))
+    path = tmp_path / "c.parquet"
+    assert plan_whole(["a", "b"], output=str(path), force=False).target == Target(path, Format(Kind.PARQUET))
+    path.touch()
+    with pytest.raises(OutputError, match="exists already"):
+        plan_whole(["a", "b"], output=str(path), force=False)
