@@ -71,12 +71,7 @@ def choose_column(source: str, columns: Sequence[Column], wanted: str | None) ->
 
 
 def check_names_free(source: str, names: Iterable[str], added: Sequence[str]) -> None:
-    """Checks that an input has no column with the name of a result.
-
-    Args:
-        source: The input's name, for messages.
-        names: The names of the input's columns.
-        added: The names of the results' columns.
+    """Checks that none of an input's columns has the name of one that is added.
 
     Raises:
         UsageError: A name is taken.

@@ -25,10 +25,6 @@ def to_cells(name: str, column: pa.Array) -> list[str | None]:
 
     A float becomes the shortest text that reads back to the same value of its own width.
 
-    Args:
-        name: The column's name, for messages.
-        column: The column's values [n].
-
     Raises:
         InputError: A value cannot be written as text.
     """
@@ -44,10 +40,6 @@ def to_json_values(name: str, column: pa.Array) -> list[Any]:
 
     Numbers, booleans, strings, lists and structs stay what they are. A map becomes a list of pairs, times and decimals
     become strings, bytes become base64. NaN and the infinities become null.
-
-    Args:
-        name: The column's name, for messages.
-        column: The column's values [n].
 
     Raises:
         InputError: A value cannot be written as text.

@@ -19,12 +19,7 @@ Reader = Any  # a csv.reader, whose type has no name
 
 
 def delimited_rows(name: str, lines: Iterator[str], kind: Kind) -> tuple[list[str], Iterator[list[str]]]:
-    """Reads a CSV or TSV file.
-
-    Args:
-        name: The input's name, for messages.
-        lines: The file's lines with their ends.
-        kind: CSV or TSV.
+    """Reads the lines of a CSV or TSV file.
 
     Returns:
         The header, and the rows, each as long as the header.
@@ -43,14 +38,7 @@ def delimited_rows(name: str, lines: Iterator[str], kind: Kind) -> tuple[list[st
 
 
 def delimited_windows(stream: Stream, rows: Iterator[list[str]], schema: pa.Schema, text: int) -> Iterator[Window]:
-    """Yields the windows of a CSV or TSV file.
-
-    Args:
-        stream: The file, for its position.
-        rows: The rows, each as long as the schema.
-        schema: The schema, all strings.
-        text: The index of the column of texts.
-    """
+    """Yields the windows of a CSV or TSV file; `text` is the index of its column of texts."""
     for window in gather(rows, _count_characters):
         columns = [pa.array(values, pa.string()) for values in zip(*window, strict=True)]
         batch = pa.record_batch(columns, schema=schema)

@@ -58,12 +58,6 @@ def choose_key(name: str, first: Lines, wanted: str | None, added: Sequence[str]
 def raw_windows(stream: Stream, windows: Iterator[Lines], key: str, added: Sequence[str]) -> Iterator[Window]:
     """Yields windows of raw lines, so that an output of the same format keeps every line as it is.
 
-    Args:
-        stream: The file, for its name and position.
-        windows: The lines.
-        key: The key of the texts.
-        added: The keys that every line gets in the output.
-
     Raises:
         InputError: A line is not a JSON object, or its text is neither a string nor null.
         UsageError: A line has an added key already.
@@ -81,12 +75,8 @@ def raw_windows(stream: Stream, windows: Iterator[Lines], key: str, added: Seque
 def table_schema(name: str, first: Lines, wanted: str | None) -> pa.Schema:
     """Returns the schema of the first window, which later lines have to fit.
 
-    Strings that look like a time stay strings, and a key that has only nulls becomes a column of strings.
-
-    Args:
-        name: The input's name, for messages.
-        first: The first window; empty where the file has no rows.
-        wanted: The name of the column of texts in a file without rows.
+    Strings that look like a time stay strings, and a key that has only nulls becomes a column of strings. A
+    file without rows has one column, with the name asked for.
 
     Raises:
         InputError: The lines do not make a table.
@@ -98,13 +88,7 @@ def table_schema(name: str, first: Lines, wanted: str | None) -> pa.Schema:
 
 
 def table_windows(stream: Stream, windows: Iterator[Lines], schema: pa.Schema, text: int) -> Iterator[Window]:
-    """Yields windows of a table read from JSON lines.
-
-    Args:
-        stream: The file, for its name and position.
-        windows: The lines.
-        schema: The table's schema.
-        text: The index of the column of texts.
+    """Yields windows of a table read from JSON lines; `text` is the index of its column of texts.
 
     Raises:
         InputError: Lines are not JSON objects or do not fit the schema.

@@ -15,12 +15,7 @@ SCHEMA: Final = pa.schema([pa.field("text", pa.string())])
 
 
 def line_windows(stream: Stream, lines: Iterator[str]) -> Iterator[Window]:
-    """Yields the windows of a text file.
-
-    Args:
-        stream: The file, for its position.
-        lines: The file's lines with their ends.
-    """
+    """Yields the windows of a text file with these lines."""
     for window in gather(map(_strip_end, lines), len):
         texts = pa.array(window, pa.string())
         rows = pa.record_batch([texts], schema=SCHEMA)

@@ -46,12 +46,7 @@ def read_codec(file: pq.ParquetFile) -> str:
 
 
 def parquet_windows(name: str, file: pq.ParquetFile, text: int) -> Iterator[Window]:
-    """Yields the windows of a Parquet file.
-
-    Args:
-        name: The input's name, for messages.
-        file: The file.
-        text: The index of the column of texts.
+    """Yields the windows of a Parquet file; `text` is the index of its column of texts.
 
     Raises:
         InputError: Data is damaged, or a text is not UTF-8, which Parquet does not check.

@@ -64,14 +64,7 @@ class Source:
 
 
 def gather(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """Collects items into lists of at most `WINDOW_ROWS` items and `WINDOW_BYTES` bytes.
-
-    A single item may be larger.
-
-    Args:
-        items: The items.
-        size: Returns an item's size in bytes.
-    """
+    """Collects items into lists of at most `WINDOW_ROWS` items and `WINDOW_BYTES` bytes; one item may be larger."""
     window: list[Item] = []
     held = 0
     for item in items:

@@ -151,14 +151,7 @@ def cannot_read(name: str, error: Exception, compression: Compression | None = N
 
 
 def not_utf8(name: str, line: int, offset: int, value: int) -> InputError:
-    """Returns the error for a byte that is not UTF-8.
-
-    Args:
-        name: The input's name.
-        line: The number of the byte's line, from 1.
-        offset: The byte's offset in the content, from 0.
-        value: The byte.
-    """
+    """Returns the error for a byte that is not UTF-8: in a line, from 1, and at an offset in the content, from 0."""
     origin = "UTF-16" if offset == 0 and value in {0xFE, 0xFF} else "WINDOWS-1252"
     return InputError(
         f"{name}: line {line}: byte 0x{value:02x} at offset {offset} is not UTF-8: "

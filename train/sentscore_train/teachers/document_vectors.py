@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from sentscore.files import output_errors
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.teachers.ngrams import find_keys, n_grams
 
@@ -122,7 +123,7 @@ def _write_corpus(
     by_text = np.argsort(owners, kind="stable")
     places = places[by_text]
     offsets = np.searchsorted(owners[by_text], np.arange(len(encoded) + 1))
-    with path.open("w", encoding="ascii") as file:
+    with output_errors(str(path)), path.open("w", encoding="ascii") as file:
         for text in order:
             file.write(" ".join(words[places[offsets[text] : offsets[text + 1]]]) or "-")  # gensim skips empty lines
             file.write("\n")
