@@ -48,7 +48,7 @@ def download(
         md5: The expected checksum, 32 hexadecimal digits.
         size: The expected bytes. A server that announces another size is refused before the download.
         retries: The attempts after the first one that may bring nothing new.
-        report: Is told the bytes so far and those of the whole file, 0 if the server does not say.
+        report: The function that is told the bytes so far and those of the whole file, 0 if the server does not say.
         timeout_s: Seconds without an answer that count as a failure.
         backoff_s: Seconds before the second attempt, doubled before each further one up to a minute.
 

@@ -109,7 +109,7 @@ def load_imdb(
         data_dir: The folder that a download goes to.
         allow_partial: Whether to accept fewer reviews than published, no unlabelled ones, and unknown movies.
         labelled_only: Whether to leave out the unlabelled reviews and to accept unknown movies.
-        report: Is told about a download.
+        report: The function that is told about a download.
 
     Raises:
         InputError: The source is missing, damaged, or not the data set.

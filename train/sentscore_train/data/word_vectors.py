@@ -50,7 +50,7 @@ def train_skip_gram(
         encoded: The corpus.
         vocabulary: The vocabulary of the ids in `encoded`.
         config: The numbers of the method.
-        progress: Is called with the texts read so far and the texts of all passes.
+        progress: The function that is called with the texts read so far and the texts of all passes.
     """
     from gensim.models import Word2Vec
 

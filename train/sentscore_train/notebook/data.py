@@ -91,7 +91,7 @@ def load_tokens(
         source: The reviews, as in `imdb.load_imdb`. Unlabelled ones are not needed.
         data_dir: The folder of downloads and of the cache.
         allow_partial: Whether to accept fewer reviews than published.
-        report: Is told about a download and the tokenization.
+        report: The function that is told about a download and the tokenization.
 
     Raises:
         InputError: The source is missing, damaged, or not the data set.

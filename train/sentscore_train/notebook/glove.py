@@ -60,7 +60,7 @@ def load_glove(dim: int, source: Path | None, data_dir: Path, *, report: Report 
         source: The archive glove.6B.zip; or the text file; or a folder that holds one of them. None downloads
             the archive (862 MB).
         data_dir: The folder that a download and the unpacked file go to.
-        report: Is told about a download and the reading.
+        report: The function that is told about a download and the reading.
 
     Raises:
         UsageError: There are no vectors of this dimension.

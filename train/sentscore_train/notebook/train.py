@@ -148,7 +148,7 @@ def run_notebook(
         device: The device to train on.
         allow_partial: Whether to accept fewer reviews than published.
         resume: Whether to carry on from the last checkpoint, if there is one.
-        report: Is told about downloads, the tokenization and every batch.
+        report: The function that is told about downloads, the tokenization and every batch.
 
     Raises:
         UsageError: The folder holds a run and `resume` is not given, or the run has other settings or reviews.
