@@ -1,11 +1,11 @@
-"""Speed of the encoder against spaCy called a document at a time, in one thread, as a Markdown table.
+"""Times the encoder and spaCy called a document at a time, in one thread, as a Markdown table.
 
     python tests/bench/encoder.py REVIEWS.parquet... [--warm 50000] [--timed 50000] [--runs 5] [--model lstm]
 
-Takes the reviews of a column `text` in an order drawn by a fixed seed. The encoder that is called steady has encoded
-the first `--warm` of them before; what is timed are the next `--timed`, which it has not seen. The three take turns
-window by window, so that a busy machine slows all of them. First, the ids of all these reviews are compared with those
-that spaCy gives each word alone.
+The reviews come from a column `text`, in a random order with a fixed seed. The steady encoder has encoded the first
+`--warm` of them before. The next `--timed`, which it has not seen, are timed. The three take turns window by window, so
+that a busy machine slows all of them. First, the ids of all reviews are compared with those that spaCy gives each word
+alone.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from sentscore.text.normalize import as_text_array, normalize, split_words
 from sentscore.text.tokenizer import MAX_WORD_CHARACTERS
 from sentscore.text.vocabulary import Vocabulary
 
-WINDOW = 4_096  # texts of one call
-PART = 800  # texts that the encoder takes in one go, about
+WINDOW = 4_096  # texts in a call
+PART = 800  # about as many texts as the encoder takes at once
 WARM_UP = 500  # reviews that spaCy tokenises before it is timed
 
 
 def read_reviews(files: list[Path], number: int) -> pa.Array:
-    """The first reviews of a random order."""
+    """Returns the first reviews of a random order."""
     columns = [pq.read_table(file, columns=["text"])["text"].cast(pa.large_string()) for file in files]
     reviews = pa.chunked_array([chunk for column in columns for chunk in column.chunks])
     order = np.random.default_rng(1234).permutation(len(reviews))
@@ -44,7 +44,7 @@ def read_reviews(files: list[Path], number: int) -> pa.Array:
 
 
 def encode(encoder: Encoder, reviews: pa.Array) -> list[EncodedTexts]:
-    """Ids of the reviews, a window at a time."""
+    """Returns the ids of the reviews, a window at a time."""
     return [encoder.encode(reviews.slice(start, WINDOW)) for start in range(0, len(reviews), WINDOW)]
 
 
@@ -52,12 +52,12 @@ def check(encoder: Encoder, reviews: pa.Array) -> int:
     """Compares the ids with those that spaCy gives each word alone. Returns how many ids were compared."""
     tokenizer = spacy.blank("en").tokenizer
     vocabulary = encoder.vocabulary
-    id_of = {token: index for index, token in enumerate(vocabulary.tokens)}
+    id_by_token = {token: index for index, token in enumerate(vocabulary.tokens)}
 
     @cache
     def reference(word: str) -> list[int]:
         parts = [word[place : place + MAX_WORD_CHARACTERS] for place in range(0, len(word), MAX_WORD_CHARACTERS)]
-        return [id_of.get(token.text, vocabulary.unk_id) for part in parts for token in tokenizer(part)]
+        return [id_by_token.get(token.text, vocabulary.unk_id) for part in parts for token in tokenizer(part)]
 
     compared = 0
     for window in range(0, len(reviews), WINDOW):
@@ -73,32 +73,32 @@ def check(encoder: Encoder, reviews: pa.Array) -> int:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Seconds of processor time: in one thread those of the clock, unless the machine is busy."""
+    """Returns the seconds of processor time, which in one thread are those of the clock unless the machine is busy."""
     started = time.process_time()
     work()
     return time.process_time() - started
 
 
-def by_spacy(nlp: spacy.language.Language, vocabulary: Vocabulary, texts: list[str]) -> None:
-    """Ids of normalised texts by spaCy, called a document at a time."""
-    id_of = {token: index for index, token in enumerate(vocabulary.tokens)}
+def encode_by_spacy(nlp: spacy.language.Language, vocabulary: Vocabulary, texts: list[str]) -> None:
+    """Looks up the ids of normalised texts with spaCy, called a document at a time."""
+    id_by_token = {token: index for index, token in enumerate(vocabulary.tokens)}
     for text in texts:
-        [id_of.get(token.text, vocabulary.unk_id) for token in nlp.tokenizer(text)]
+        [id_by_token.get(token.text, vocabulary.unk_id) for token in nlp.tokenizer(text)]
 
 
 def run(vocabulary: Vocabulary, warm: pa.Array, timed: pa.Array) -> dict[str, float]:
-    """Seconds of one run of each, and of the steps of the encoder."""
+    """Returns the seconds of one run of each, and of the encoder's steps."""
     names = ("spaCy, a document at a time", "encoder, cold", "encoder, steady")
     took = dict.fromkeys(names, 0.0)
     cold, steady = Encoder(vocabulary), Encoder(vocabulary)
     nlp = spacy.blank("en")
-    by_spacy(nlp, vocabulary, normalize(warm.slice(0, WARM_UP), lowercase=vocabulary.lowercase).to_pylist())
+    encode_by_spacy(nlp, vocabulary, normalize(warm.slice(0, WARM_UP), lowercase=vocabulary.lowercase).to_pylist())
     encode(steady, warm)
     for start in range(0, len(timed), WINDOW):
         window = timed.slice(start, WINDOW)
         normal = normalize(as_text_array(window), lowercase=vocabulary.lowercase)
         texts = normal.to_pylist()
-        took[names[0]] += seconds(lambda texts=texts: by_spacy(nlp, vocabulary, texts))
+        took[names[0]] += seconds(lambda texts=texts: encode_by_spacy(nlp, vocabulary, texts))
         took[names[1]] += seconds(lambda window=window: cold.encode(window))
         took[names[2]] += seconds(lambda window=window: steady.encode(window))
     known = seconds(lambda: encode(steady, timed))

@@ -1,11 +1,12 @@
-"""Speed of `sentscore file` on a GPU, how busy the GPU is, and how far its scores are from the CPU's, in Markdown.
+"""Times `sentscore file` on a GPU, and compares its scores with the CPU's, as Markdown tables.
 
     python tests/bench/gpu.py REVIEWS.parquet [--rows 250000] [--runs 5] [--sweep]
     python tests/bench/gpu.py REVIEWS.parquet --device cpu --rows 2000 --runs 1    (a rehearsal where there is no GPU)
 
-REVIEWS has a column `text`; its reviews are repeated with other suffixes up to `--rows`, so that no text comes twice.
-Speeds are of whole commands, from the start of the process to the closed file. Parity takes the first 1,000 reviews
-and compares logits with the CPU's in float32. `--sweep` times one job for each of several batch sizes.
+REVIEWS has a column `text`. Its reviews are repeated up to `--rows`, each time with another suffix, so that no text
+comes twice. The speeds are those of whole commands, from the start of the process to the closed file, beside how busy
+the GPU is. Parity compares the logits of the first 1,000 reviews with the CPU's in float32. `--sweep` times one job for
+each of several batch sizes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from memory import tables
+from memory import repeat_texts
 from sentscore.model.artifact import PRECISIONS, Artifact, Precision, load_artifact
 from sentscore.model.batching import batches_by_length, pad_batch
 from sentscore.model.session import Device, Session
@@ -33,11 +34,11 @@ from sentscore.text.vocabulary import Vocabulary
 
 SWEEP = (32_768, 65_536, 131_072, 262_144, 524_288, 1_048_576)
 COMPARED = 1_000
-PARITY_TOKENS = 16_384  # of a batch: the CPU takes it too
+PARITY_TOKENS = 16_384  # in a batch, small enough for the CPU
 
 
 def command(table: Path, model: str, device: str, precision: str, batch_tokens: int | None = None) -> float:
-    """Wall seconds of a whole command."""
+    """Returns the wall seconds of a whole command."""
     arguments = ["file", str(table), "--model", model, "--device", device, "--precision", precision, "--force"]
     if batch_tokens:
         arguments += ["--batch-tokens", str(batch_tokens)]
@@ -50,7 +51,7 @@ def command(table: Path, model: str, device: str, precision: str, batch_tokens: 
 
 @contextmanager
 def utilization() -> Iterator[list[float]]:
-    """Fills the list with the GPU's load in percent, five times a second; leaves it empty where there is no GPU."""
+    """Gives a list that gets the GPU's load in percent, five times a second. Without a GPU it stays empty."""
     found: list[float] = []
     query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-i", "0", "-lms", "200"]
     try:
@@ -65,14 +66,14 @@ def utilization() -> Iterator[list[float]]:
         found += [float(line) for line in process.communicate()[0].split() if line.replace(".", "").isdigit()]
 
 
-def busy(found: list[float]) -> str:
-    """The mean load, from the first sample at work to the last: the command's start is not the GPU's fault."""
+def format_load(found: list[float]) -> str:
+    """Returns the mean load from the first busy sample to the last, without the command's start."""
     at_work = np.flatnonzero(np.array(found) > 0)
     return f"{np.mean(found[at_work[0] : at_work[-1] + 1]):.0f} %" if len(at_work) else "unknown"
 
 
 def logits(session: Session, encoded: EncodedTexts, pad_id: int) -> npt.NDArray[np.float32]:
-    """Logits of texts, float32 [n]."""
+    """Returns the logits of texts, float32 [n]."""
     result = np.zeros(len(encoded), np.float32)
     for rows in batches_by_length(encoded.lengths, batch_tokens=PARITY_TOKENS):
         result[rows] = session.run(*pad_batch(encoded, rows, pad_id))[0]
@@ -107,8 +108,8 @@ def main() -> None:
     texts = pq.read_table(args.reviews, columns=["text"])["text"]
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "reviews.parquet"
-        with pq.ParquetWriter(table, next(tables(texts, 1)).schema) as writer:
-            for part in tables(texts, args.rows):
+        with pq.ParquetWriter(table, next(repeat_texts(texts, 1)).schema) as writer:
+            for part in repeat_texts(texts, args.rows):
                 writer.write_table(part)
         for model in args.model or ["lstm", "gru"]:
             artifact = load_artifact(model)
@@ -121,7 +122,7 @@ def main() -> None:
                 for _ in range(args.runs):
                     with utilization() as found:
                         taken = command(table, model, args.device, precision)
-                    runs.append((taken, busy(found)))
+                    runs.append((taken, format_load(found)))
                 seconds, load = sorted(runs)[len(runs) // 2]
                 print(f"| {precision} | {seconds:.1f} | {args.rows / seconds:,.0f} | {load} |", flush=True)
                 for tokens in SWEEP if args.sweep else ():

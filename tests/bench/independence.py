@@ -1,8 +1,8 @@
-"""Shows that a review's score is the same bit for bit alone, shuffled and in batches of 2 to 64, on the CPU.
+"""Tests on the CPU that a review's score is the same bit for bit alone, shuffled, and in batches of 2 to 64.
 
     python tests/bench/independence.py REVIEWS.parquet [--model lstm] [--precision fp32] [--longest 500]
 
-Takes the longest and the shortest reviews of a column `text`. Exits with 1 when a single bit differs.
+It takes the longest and the shortest reviews of a column `text`. The exit code is 1 if a single bit differs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 
 
-def in_batches(session: Session, encoded: EncodedTexts, order: np.ndarray, size: int, pad_id: int) -> np.ndarray:
-    """Probabilities, float32 [n], of texts run in batches of a size, in an order, padded to each batch's longest."""
+def score_in_batches(session: Session, encoded: EncodedTexts, order: np.ndarray, size: int, pad_id: int) -> np.ndarray:
+    """Returns the probabilities, float32 [n], of texts that are run in this order in batches of this size."""
     scores = np.zeros(len(encoded), np.float32)
     for start in range(0, len(order), size):
         rows = order[start : start + size]
@@ -57,14 +57,14 @@ def main() -> None:
     for name, rows in groups.items():
         texts = encoded.take(rows)
         span = f"{texts.lengths.min():,} to {texts.lengths.max():,}"
-        alone = in_batches(session, texts, np.arange(len(texts)), 1, vocabulary.pad_id)
+        alone = score_in_batches(session, texts, np.arange(len(texts)), 1, vocabulary.pad_id)
         for size in (None, 2, 3, 4, 7, 8, 16, 31, 32, 64):
             if size is None:
                 how, scores = "the command line's own batches and threads", scorer.engine.score_encoded(texts)
             else:
                 shuffled = random.permutation(len(texts))
                 how = f"shuffled, batches of {size}"
-                scores = in_batches(session, texts, shuffled, size, vocabulary.pad_id)
+                scores = score_in_batches(session, texts, shuffled, size, vocabulary.pad_id)
             count = int((scores.view(np.uint32) != alone.view(np.uint32)).sum())
             differ += count
             print(f"| {len(texts):,} {name} | {span} | {how} | {count} |", flush=True)

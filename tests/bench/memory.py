@@ -1,12 +1,12 @@
-"""Peak memory of `sentscore file` on a table and on one several times as large, as a Markdown table.
+"""Measures the peak memory of `sentscore file` on a table and on a larger one, as a Markdown table.
 
     python tests/bench/memory.py REVIEWS.parquet [--model lstm] [--rows 10000] [--times 20] [--characters 200]
     python tests/bench/memory.py REVIEWS.parquet --rows 200000 --times 10 --sample 200 --runs 1
 
-The tables repeat the reviews (a column `text`), each time with another suffix, so that no text comes twice. With
-`--characters` they are cut to their first characters; with `--sample 200` the model really runs on every 200th batch
-and the others get a score of 0.5, while all else stays as it is: either way the larger table takes minutes and not
-hours. Peak memory is the operating system's own figure for the finished process.
+The tables repeat the reviews of a column `text`, each time with another suffix, so that no text comes twice. Two
+options make the larger table a matter of minutes: `--characters` cuts the texts, and with `--sample 200` the model runs
+only on every 200th batch, and the others get a score of 0.5. The peak memory is the operating system's figure for the
+process.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ main()
 """
 
 
-def tables(texts: pa.ChunkedArray, rows: int) -> Iterator[pa.Table]:
-    """The texts again and again, up to so many rows, each time with another suffix."""
+def repeat_texts(texts: pa.ChunkedArray, rows: int) -> Iterator[pa.Table]:
+    """Yields tables of the texts again and again, up to that many rows, each time with another suffix."""
     for repeat in count():
         for start in range(0, len(texts), ROW_GROUP):
             part = texts.slice(start, min(ROW_GROUP, rows))
@@ -60,8 +60,8 @@ def tables(texts: pa.ChunkedArray, rows: int) -> Iterator[pa.Table]:
                 return
 
 
-def peak_mebibytes(table: Path, model: str, options: Sequence[str] = (), sample: int = 1) -> tuple[float, float]:
-    """Peak resident memory in MiB and wall time in seconds of scoring a table in a process of its own."""
+def measure_scoring(table: Path, model: str, options: Sequence[str] = (), sample: int = 1) -> tuple[float, float]:
+    """Scores a table in a process of its own and returns its peak resident memory in MiB and its wall seconds."""
     arguments = ["file", str(table), "--model", model, "--force", "--device", "cpu", *options]
     program = ["-m", "sentscore"] if sample == 1 else ["-c", SAMPLED, str(sample)]
     command = [sys.executable, *program, *arguments]
@@ -93,11 +93,11 @@ def main() -> None:
         peaks: dict[int, list[float]] = {args.rows: [], args.rows * args.times: []}
         for rows in peaks:
             with pq.ParquetWriter(Path(folder) / f"{rows}.parquet", pa.schema([("text", texts.type)])) as writer:
-                for table in tables(texts, rows):
+                for table in repeat_texts(texts, rows):
                     writer.write_table(table)
         for _ in range(args.runs):
             for rows, found in peaks.items():
-                peak, seconds = peak_mebibytes(Path(folder) / f"{rows}.parquet", args.model, sample=args.sample)
+                peak, seconds = measure_scoring(Path(folder) / f"{rows}.parquet", args.model, sample=args.sample)
                 found.append(peak)
                 print(f"{rows:,} rows: {peak:,.0f} MiB, {seconds:,.0f} s", file=sys.stderr)
     medians = {rows: statistics.median(found) for rows, found in peaks.items()}

@@ -1,11 +1,11 @@
-"""Throughput and peak memory of `sentscore file` by threads and by rows, as a Markdown table.
+"""Measures speed and peak memory of `sentscore file` by threads and by rows, as a Markdown table.
 
     python tests/bench/scaling.py REVIEWS.parquet [--model lstm] [--characters 100] [--rows 10000,100000,1000000]
 
-The reviews (a column `text`) are cut to their first characters, so that a million rows take minutes and not hours, and
-repeated with another suffix each time, so that no text comes twice. The smallest table is scored with one thread up to
-one a processor, each larger one with all of them. Times are of whole commands, medians of `--runs` for tables of up to
-100,000 rows and one run for larger ones.
+The reviews of a column `text` are cut to their first characters, so that a million rows take minutes. They are repeated
+with another suffix each time, so that no text comes twice. The smallest table is scored with one thread up to one a
+processor, and the larger ones with one a processor. The times are those of whole commands: medians of `--runs` for
+tables of up to 100,000 rows, and one run for larger ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from memory import peak_mebibytes, tables
+from memory import measure_scoring, repeat_texts
 from sentscore.model.cpu import available_cpus
 
 MEDIAN_ROWS = 100_000
@@ -47,11 +47,11 @@ def main() -> None:
             table = Path(folder) / f"{rows}.parquet"
             if not table.exists():
                 with pq.ParquetWriter(table, pa.schema([("text", texts.type)])) as writer:
-                    for part in tables(texts, rows):
+                    for part in repeat_texts(texts, rows):
                         writer.write_table(part)
             options = ["--precision", args.precision, "--threads", str(threads)]
             runs = args.runs if rows <= MEDIAN_ROWS else 1
-            found = [peak_mebibytes(table, args.model, options) for _ in range(runs)]
+            found = [measure_scoring(table, args.model, options) for _ in range(runs)]
             peak = statistics.median(peak for peak, _ in found)
             seconds = statistics.median(seconds for _, seconds in found)
             base = base or rows / seconds

@@ -1,4 +1,4 @@
-"""Wall time of `sentscore --help` and `sentscore text`, and what they spend on imports, as Markdown tables.
+"""Times `sentscore --help` and `sentscore text` and their imports, as Markdown tables.
 
 python tests/bench/startup.py [--model lstm] [--runs 9]
 """
@@ -11,21 +11,21 @@ import subprocess
 import sys
 import time
 
-COLUMNS = 2  # signs between the three columns of -X importtime
-SHOWN = 12  # packages of the breakdown
-LEAST = 1.0  # ms: one that is only looked for takes less
+COLUMNS = 2  # separators between the three columns of -X importtime
+SHOWN = 12  # packages in the breakdown
+LEAST = 1.0  # ms; a package that is only looked for takes less
 HEAVY = ("torch", "torchtext", "spacy", "onnxruntime", "onnx", "pyarrow", "numpy", "rich")
 
 
 def seconds(arguments: list[str]) -> float:
-    """Wall time of one whole process."""
+    """Returns the wall seconds of one whole process."""
     started = time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
 def imports(arguments: list[str]) -> dict[str, float]:
-    """Milliseconds that a process spends on the modules of each package, without what these import of others."""
+    """Returns the milliseconds that a process spends on each package's modules, without other packages' imports."""
     result = subprocess.run(
         [sys.executable, "-X", "importtime", *arguments], check=True, capture_output=True, text=True
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,37 +21,10 @@ from sentscore_train.cli.options import (
 )
 
 if TYPE_CHECKING:
-    import torch
-
-    from sentscore.progress import Report
     from sentscore_train.models.classifier import Cell
-    from sentscore_train.notebook.train import NotebookConfig
     from sentscore_train.training.config import TrainConfig
 
 Preset = Literal["notebook", "default"]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Where a training reads and writes, and what it runs on.
-
-    Attributes:
-        cell: Either `lstm` or `gru`.
-        run_dir: The folder of the run.
-        imdb: The source of the reviews; None downloads them.
-        data_dir: Where downloads and prepared data are kept.
-        allow_partial: Whether fewer reviews than published are accepted.
-        resume: Whether to carry on from the last checkpoint.
-        device: The device to train on.
-    """
-
-    cell: Cell
-    run_dir: Path
-    imdb: Path | None
-    data_dir: Path
-    allow_partial: bool
-    resume: bool
-    device: torch.device
 
 
 def train_command(cell: Cell) -> Callable[..., None]:
@@ -141,24 +113,40 @@ def train_command(cell: Cell) -> Callable[..., None]:
         from sentscore_train.training.device import pick_device, resolve_precision
 
         run_dir = run_dir or Path("runs") / f"{preset}-{cell}"
-        run = _Run(cell, run_dir, imdb, data_dir, allow_partial, resume, pick_device(device))
+        target = pick_device(device)
         if precision is not None:
-            resolve_precision(precision, run.device)  # refuses now what it would refuse when all is prepared
+            resolve_precision(precision, target)  # refuses now what it would refuse when all is prepared
         common = _given(
             seed=seed, epochs=epochs, precision=precision, threads=threads, checkpoint_every_s=checkpoint_every
         )
-        typer.echo(f"{cell}, preset {preset}, on {run.device}, in {run_dir}", err=True)
+        typer.echo(f"{cell}, preset {preset}, on {target}, in {run_dir}", err=True)
+        finished = True
         with progress_bars() as report:
             if preset == "notebook":
-                from sentscore_train.notebook.train import NotebookConfig
+                from sentscore_train.notebook.train import NotebookConfig, run_notebook
 
-                notebook = NotebookConfig(**common, **_given(dim=glove_dim, stop_after_s=stop_after))
-                history, finished = _train_notebook(run, notebook, glove, report)
+                result = run_notebook(
+                    cell,
+                    NotebookConfig(**common, **_given(dim=glove_dim, stop_after_s=stop_after)),
+                    run_dir,
+                    imdb_source=imdb,
+                    glove_source=glove,
+                    data_dir=data_dir,
+                    device=target,
+                    allow_partial=allow_partial,
+                    resume=resume,
+                    report=report,
+                )
+                history, finished = result.history, result.finished
             else:
+                from sentscore_train.training.loop import train
+                from sentscore_train.training.prepare import prepare
+
                 config = _default_config(
                     common, hidden_size=hidden_size, learning_rate=learning_rate, start=start, teachers=teacher or []
                 )
-                history, finished = _train_default(run, config, report), True
+                data = prepare(config, imdb, data_dir, allow_partial=allow_partial, report=report)
+                history = train(cell, config, data, run_dir, device=target, resume=resume, report=report)
         for entry in history:
             typer.echo(epoch_line(entry))
         if history:
@@ -193,35 +181,6 @@ def _default_config(
         vectors=SkipGramConfig(seed=common["seed"]),
         documents=DocVectorConfig(seed=common["seed"]),
     )
-
-
-def _train_default(run: _Run, config: TrainConfig, report: Report) -> list[dict[str, float]]:
-    from sentscore_train.training.loop import train
-    from sentscore_train.training.prepare import prepare
-
-    data = prepare(config, run.imdb, run.data_dir, allow_partial=run.allow_partial, report=report)
-    return train(run.cell, config, data, run.run_dir, device=run.device, resume=run.resume, report=report)
-
-
-def _train_notebook(
-    run: _Run, config: NotebookConfig, glove: Path | None, report: Report
-) -> tuple[list[dict[str, float]], bool]:
-    """Returns the history, and whether the run came to its end."""
-    from sentscore_train.notebook.train import run_notebook
-
-    result = run_notebook(
-        run.cell,
-        config,
-        run.run_dir,
-        imdb_source=run.imdb,
-        glove_source=glove,
-        data_dir=run.data_dir,
-        device=run.device,
-        allow_partial=run.allow_partial,
-        resume=run.resume,
-        report=report,
-    )
-    return result.history, result.finished
 
 
 def _given(**values: object) -> dict[str, Any]:

@@ -35,8 +35,7 @@ def plot_history(history: Sequence[dict[str, float]], path: Path) -> None:
         ):
             for split, style in (("train", "o--"), ("validation", "o-")):
                 axes.plot(epochs, [entry[f"{split}_{value}"] for entry in history], style, label=split)
-            axes.set_xlabel("epoch")
-            axes.set_ylabel(label)
+            axes.set(xlabel="epoch", ylabel=label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             axes.legend()
@@ -56,9 +55,7 @@ def plot_roc(curves: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.
         axes.plot((0, 1), (0, 1), ":", color="gray", label="chance")
         for name, (false_positive_rate, true_positive_rate) in curves.items():
             axes.plot(false_positive_rate, true_positive_rate, label=name)
-        axes.set_aspect("equal")
-        axes.set_xlabel("false positive rate")
-        axes.set_ylabel("true positive rate")
+        axes.set(aspect="equal", xlabel="false positive rate", ylabel="true positive rate")
         axes.grid(alpha=0.3)
         axes.legend()
 
@@ -75,9 +72,7 @@ def plot_reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path)
         axes.plot((0, 1), (0, 1), ":", color="gray", label="perfect calibration")
         for name, bins in curves.items():
             axes.plot([each.probability for each in bins], [each.positive for each in bins], ".-", label=name)
-        axes.set_aspect("equal")
-        axes.set_xlabel("mean probability")
-        axes.set_ylabel("share of positive texts")
+        axes.set(aspect="equal", xlabel="mean probability", ylabel="share of positive texts")
         axes.grid(alpha=0.3)
         figure.legend(loc="outside right center")  # inside the axes, four names would cover the curves
 
@@ -105,11 +100,9 @@ def plot_accuracy_by_length(curves: Mapping[str, Sequence[LengthBin]], path: Pat
                 fmt="o",
                 label=name,
             )
-        axes.set_xscale("log")
+        axes.set(xscale="log", xlabel="tokens", ylabel="accuracy")
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_xlabel("tokens")
-        axes.set_ylabel("accuracy")
         axes.grid(alpha=0.3)
         axes.legend()
 
