@@ -18,6 +18,8 @@ from sentscore.errors import OutputError
 from sentscore.files import new_folder
 from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
 from sentscore.progress import Progress, Report, silent
+from sentscore.model.engine import Engine
+from sentscore.model.options import ModelOptions
 from sentscore.scorer import Scorer
 from sentscore_export.card import model_card
 from sentscore_export.checkpoint import Checkpoint, read_checkpoint
@@ -160,7 +162,7 @@ def _measure_validation(artifact: Artifact, validation: LabelledTexts) -> dict[s
     encoded, labels = validation.encoded.take(rows), validation.labels[rows].astype(np.int8)
     if len(np.unique(labels)) < 2:
         return {}
-    scores = Scorer.load(artifact, device="cpu", precision="fp32").engine.score_encoded(encoded)
+    scores = Engine(artifact, ModelOptions(device="cpu", precision="fp32")).score_encoded(encoded)
     temperature = artifact.manifest.calibration["temperature"]
     return {"validation": manifest_metrics(measure(scores, labels, encoded.lengths, temperature=temperature))}
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import ArtifactError
 from sentscore.model.artifact import Artifact, Precision
-from sentscore.scorer import Scorer
+from sentscore.model.engine import Engine
+from sentscore.model.options import ModelOptions
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.data.batches import LabelledTexts
 
@@ -56,10 +57,10 @@ def check_precision(artifact: Artifact, precision: Precision, validation: Labell
             f"{artifact.path}: {precision} is compared on validation reviews, and the run has none: train again"
         )
     encoded, positive = validation.encoded.take(rows), validation.labels[rows] == 1
-    fp32 = Scorer.load(artifact, device="cpu", precision="fp32").engine.score_encoded(encoded)
-    scorer = Scorer.load(artifact, device="cpu", precision=precision)
-    scores = scorer.engine.score_encoded(encoded)
-    _check_independence(scorer, encoded, scores)
+    fp32 = Engine(artifact, ModelOptions(device="cpu", precision="fp32")).score_encoded(encoded)
+    engine = Engine(artifact, ModelOptions(device="cpu", precision=precision))
+    scores = engine.score_encoded(encoded)
+    _check_independence(engine, encoded, scores)
     difference = np.abs(scores - fp32)
     return PrecisionCheck(
         reviews=len(rows),
@@ -71,12 +72,12 @@ def check_precision(artifact: Artifact, precision: Precision, validation: Labell
     )
 
 
-def _check_independence(scorer: Scorer, encoded: EncodedTexts, scores: npt.NDArray[np.float32]) -> None:
+def _check_independence(engine: Engine, encoded: EncodedTexts, scores: npt.NDArray[np.float32]) -> None:
     """Raises an error if a review's score alone differs in any bit from its score in a batch."""
     sample = np.random.default_rng(1234).choice(len(encoded), min(_SCORED_ALONE, len(encoded)), replace=False)
-    differ = [row for row in sample if scorer.engine.score_encoded(encoded.take(np.array([row])))[0] != scores[row]]
+    differ = [row for row in sample if engine.score_encoded(encoded.take(np.array([row])))[0] != scores[row]]
     if differ:
         raise BatchDependenceError(
-            f"{scorer.artifact.path}: {len(differ)} of {len(sample)} {scorer.precision} scores depend on the batch: "
+            f"{engine.artifact.path}: {len(differ)} of {len(sample)} {engine.precision} scores depend on the batch: "
             "nothing was written; check the version of onnxruntime"
         )
