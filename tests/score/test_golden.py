@@ -17,7 +17,7 @@ import pytest
 
 from sentscore import Scorer
 from sentscore.model.artifact import find_artifacts, load_artifact
-from sentscore.model.cpu import arithmetic, multiplies_int8
+from sentscore.model.cpu import describe_arithmetic, multiplies_int8
 
 DATA = Path(__file__).parents[1] / "data"
 REMEDY = "if the change is meant, run python tests/score/test_golden.py"
@@ -50,7 +50,7 @@ def test_the_shipped_models_give_the_stored_scores(model, precision) -> None:
     found = score_texts(model, precision)
     assert found.keys() == stored["scores"].keys(), REMEDY
     tolerance = TOLERANCE if precision == "fp32" or multiplies_int8() else TOLERANCE_OVERFLOW
-    same_cpu = stored["arithmetic"] == arithmetic()
+    same_cpu = stored["arithmetic"] == describe_arithmetic()
     for name, scores in found.items():
         expected = np.array(stored["scores"][name], np.float32)  # null becomes NaN
         if same_cpu:
@@ -71,7 +71,7 @@ def make() -> None:
     for model, precision in CASES:
         content = {
             "manifest_sha256": load_artifact(model).manifest_sha256,
-            "arithmetic": arithmetic(),
+            "arithmetic": describe_arithmetic(),
             # The shortest decimal number that reads back to the same float32.
             "scores": {
                 name: [None if np.isnan(score) else float(str(score)) for score in scores]

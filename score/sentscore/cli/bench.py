@@ -57,7 +57,7 @@ def bench_cli(
             repetitions=repetitions,
             warm_up=warm_up,
         )
-        typer.echo(json.dumps(found.to_dict()) if as_json else _report(found))
+        typer.echo(json.dumps(found.to_dict()) if as_json else _format_report(found))
 
 
 def bench(
@@ -89,7 +89,7 @@ def bench(
         return benchmark(scorer, table, column=column, repetitions=repetitions, warm_up=warm_up)
 
 
-def _report(found: Benchmark) -> str:
+def _format_report(found: Benchmark) -> str:
     rate, tokens = found.reviews_per_s, found.tokens_per_s
     stages = ", ".join(f"{name} {share:.1%}" for name, share in found.stages.items())
     lines = [

@@ -59,7 +59,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
         yield show
 
 
-def summary_line(summary: Summary) -> str:
+def format_summary(summary: Summary) -> str:
     """Returns the line that sums a job up: rows, speed, the share of positive texts, and the output."""
     models = ", ".join(
         f"{_percent(model.positive, summary.scored)} positive ({model.name} in {model.precision} on {model.device})"

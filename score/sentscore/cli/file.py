@@ -71,7 +71,7 @@ def file_cli(
 
     sentscore file reviews.parquet --model lstm
     """
-    from sentscore.cli.console import summary_line
+    from sentscore.cli.console import format_summary
 
     file(
         inputs,
@@ -87,7 +87,7 @@ def file_cli(
         resume=resume,
         show_progress=True,
         on_skip=lambda job: typer.echo(f"{job.name}: left out, for {job.target.name} exists", err=True),
-        on_summary=lambda summary: typer.echo(summary_line(summary), err=True),
+        on_summary=lambda summary: typer.echo(format_summary(summary), err=True),
     )
 
 

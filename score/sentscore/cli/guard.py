@@ -52,7 +52,7 @@ def guarded(*, program: str, debug: bool) -> Iterator[None]:
     Raises:
         typer.Exit: Something was raised inside.
     """
-    with _terminable():
+    with _interrupt_on_signals():
         try:
             yield
         except (typer.Exit, typer.Abort):
@@ -62,14 +62,16 @@ def guarded(*, program: str, debug: bool) -> Iterator[None]:
             _silence_stdout()
             raise typer.Exit(OutputError.exit_code) from error
         except SentscoreError as error:
-            _report(program, _append_notes(str(error), error), debug=debug)
+            _print_error(program, _append_notes(str(error), error), debug=debug)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            _report(program, _append_notes("interrupted", error), debug=debug)
+            _print_error(program, _append_notes("interrupted", error), debug=debug)
             raise typer.Exit(INTERRUPTED) from error
         except Exception as error:
             hint = "" if debug else f"; {program} --debug … shows where"
-            _report(program, _append_notes(f"unexpected {type(error).__name__}: {error}{hint}", error), debug=debug)
+            _print_error(
+                program, _append_notes(f"unexpected {type(error).__name__}: {error}{hint}", error), debug=debug
+            )
             raise typer.Exit(SentscoreError.exit_code) from error
 
 
@@ -77,14 +79,14 @@ def _append_notes(message: str, error: BaseException) -> str:
     return "; ".join([message, *getattr(error, "__notes__", [])])
 
 
-def _report(program: str, message: str, *, debug: bool) -> None:
+def _print_error(program: str, message: str, *, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     typer.echo(f"{program}: error: {' '.join(message.split())}", err=True)
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def _interrupt_on_signals() -> Iterator[None]:
     """Makes SIGTERM and SIGHUP, unless they are ignored, interrupt like Ctrl-C, so that outputs are cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers

@@ -57,7 +57,7 @@ def text_cli(
 
     console = Console()
     with console.capture() as capture:  # Typer prints it, since rich has an exit code of its own for a closed pipe
-        console.print(_table(scored, console.width))
+        console.print(_make_table(scored, console.width))
     typer.echo(capture.get(), nl=False)
 
 
@@ -107,7 +107,7 @@ def _read_texts(texts: Sequence[str]) -> Iterator[str]:
         yield text
 
 
-def _table(scored: Sequence[ScoredText], width: int) -> Table:
+def _make_table(scored: Sequence[ScoredText], width: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text

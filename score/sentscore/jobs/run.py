@@ -20,7 +20,7 @@ from sentscore.formats import Kind
 from sentscore.jobs.journal import FORMAT_VERSION, Journal, open_journal, remove_journal
 from sentscore.jobs.pipeline import Stages, score_blocks
 from sentscore.jobs.plan import Job
-from sentscore.model.cpu import arithmetic
+from sentscore.model.cpu import describe_arithmetic
 from sentscore.model.cuda import device_name
 from sentscore.progress import Progress
 from sentscore.scorer import Scorer
@@ -184,7 +184,7 @@ def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextM
         "format_version": FORMAT_VERSION,
         "devices": devices,
         "gpu": device_name() if "cuda" in devices else None,
-        "arithmetic": arithmetic(),
+        "arithmetic": describe_arithmetic(),
         "tokenizer": stored_rules().spacy_version,
         "normalization": [scorer.vocabulary.normalization for scorer in scorers],
         "libraries": [f"Python {platform.python_version()}", f"pyarrow {pa.__version__}"],

@@ -29,7 +29,7 @@ def multiplies_int8() -> bool:
     return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(_cpu_facts().split()))
 
 
-def arithmetic() -> str:
+def describe_arithmetic() -> str:
     """Returns the version of ONNX Runtime and a digest of the CPU's kind: the last bits of a score depend on both."""
     import onnxruntime
 

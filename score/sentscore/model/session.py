@@ -66,7 +66,9 @@ class Session:
         self.device: Literal["cpu", "cuda"] = "cpu"
         session = None
         if device != "cpu" and precision != "int8":
-            session, self.why_not_cuda = _cuda_session(artifact, "fp16" if precision == "fp16" else "fp32", exact=exact)
+            session, self.why_not_cuda = _create_cuda_session(
+                artifact, "fp16" if precision == "fp16" else "fp32", exact=exact
+            )
             if session is not None:
                 self.device = "cuda"
             elif device == "cuda":
@@ -79,10 +81,10 @@ class Session:
         file = artifact.path / LAYOUT.graph(self.precision)
         if session is None:
             try:
-                session = _create(artifact, self.precision, [CPU])
+                session = _create_session(artifact, self.precision, [CPU])
             except Exception as error:  # ONNX Runtime's exceptions share no public base
                 raise ArtifactError(
-                    f"{file}: ONNX Runtime cannot load it ({_one_line(error)}): export the model again"
+                    f"{file}: ONNX Runtime cannot load it ({_to_one_line(error)}): export the model again"
                 ) from error
         self._session = session
         _verify(artifact, session, file)
@@ -113,7 +115,7 @@ class Session:
         try:
             session = self._idle.get_nowait()
         except Empty:
-            session = _create(self._artifact, self.precision, [CPU])
+            session = _create_session(self._artifact, self.precision, [CPU])
         try:
             yield session
         finally:
@@ -177,7 +179,7 @@ def check_providers(artifact: Artifact) -> dict[str, str]:
     return results
 
 
-def _cuda_session(artifact: Artifact, precision: Precision, *, exact: bool) -> tuple[Any, str]:
+def _create_cuda_session(artifact: Artifact, precision: Precision, *, exact: bool) -> tuple[Any, str]:
     """Returns a session on CUDA and an empty text, or None and the reason why there is none."""
     import onnxruntime
 
@@ -188,16 +190,16 @@ def _cuda_session(artifact: Artifact, precision: Precision, *, exact: bool) -> t
     if hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # the libraries of the `cuda` extra, where it is installed
     try:
-        session = _create(artifact, precision, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
+        session = _create_session(artifact, precision, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
         if CUDA in session.get_providers():
             run_bound(session, np.zeros((1, 1), np.int32), np.ones(1, np.int32), device="cuda")
             return session, ""
     except Exception as error:  # ONNX Runtime's exceptions share no public base
-        return None, _one_line(error)
+        return None, _to_one_line(error)
     return None, "the CUDA provider does not load: install sentscore[cuda] for its libraries"
 
 
-def _create(artifact: Artifact, precision: Precision, providers: list[Any]) -> Any:  # noqa: ANN401
+def _create_session(artifact: Artifact, precision: Precision, providers: list[Any]) -> Any:  # noqa: ANN401
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -234,5 +236,5 @@ def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN4
             )
 
 
-def _one_line(error: BaseException) -> str:
+def _to_one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sentscore.cli.console import progress_bar, summary_line
+from sentscore.cli.console import format_summary, progress_bar
 from sentscore.jobs.pipeline import Stages
 from sentscore.jobs.run import ModelSummary, Summary
 from sentscore.progress import Progress
@@ -45,7 +45,7 @@ def test_there_is_no_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_summary_is_one_line() -> None:
     models = (ModelSummary("lstm", "cpu", "int8", 500), ModelSummary("gru", "cuda", "fp32", 1))
     summary = Summary("a.csv", "a.scored.csv", rows=1_010, scored=1_000, models=models, seconds=0.5, stages=Stages())
-    assert summary_line(summary) == (
+    assert format_summary(summary) == (
         "a.csv: 1,010 rows, 1,000 scored, 10 empty, 2,000 reviews/s, "
         "50.0 % positive (lstm in int8 on cpu), 0.1 % positive (gru in fp32 on cuda) -> a.scored.csv"
     )
@@ -53,14 +53,14 @@ def test_the_summary_is_one_line() -> None:
 
 def test_the_summary_of_no_rows() -> None:
     models = (ModelSummary("lstm", "cpu", "fp32", 0),)
-    line = summary_line(Summary("a", "b", rows=0, scored=0, models=models, seconds=0.1, stages=Stages()))
+    line = format_summary(Summary("a", "b", rows=0, scored=0, models=models, seconds=0.1, stages=Stages()))
     assert line == "a: 0 rows, 0 scored, 0 empty, 0 reviews/s, none positive (lstm in fp32 on cpu) -> b"
 
 
 def test_the_summary_tells_what_a_run_before_has_scored() -> None:
     models = (ModelSummary("lstm", "cpu", "int8", 500),)
     summary = Summary("a", "b", rows=1_010, scored=1_000, models=models, seconds=0.5, stages=Stages(), kept=400)
-    assert summary_line(summary) == (
+    assert format_summary(summary) == (
         "a: 1,010 rows, 1,000 scored (400 by the run before), 10 empty, 1,200 reviews/s, "
         "50.0 % positive (lstm in int8 on cpu) -> b"
     )

@@ -375,7 +375,7 @@ class TestCarryingOn:
         self, reviews: Path, output: Path, monkeypatch: pytest.MonkeyPatch, run, stopped
     ) -> None:
         stopped(reviews, output, 4)
-        monkeypatch.setattr("sentscore.jobs.run.arithmetic", lambda: "another CPU")
+        monkeypatch.setattr("sentscore.jobs.run.describe_arithmetic", lambda: "another CPU")
         assert run(reviews, output, resume=True).kept == 0
 
     def test_another_tokenizer_finds_no_scores(

@@ -41,12 +41,12 @@ def test_cuda_without_a_gpu_is_a_device_error_and_auto_takes_the_cpu(artifact) -
 
 def test_a_cuda_provider_that_falls_back_to_the_cpu_is_not_cuda(artifact, monkeypatch) -> None:
     """ONNX Runtime gives a CPU session without an exception when its CUDA libraries do not load."""
-    real = session_module._create
+    real = session_module._create_session
     monkeypatch.setattr(session_module, "cuda_devices", lambda: 1)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
     monkeypatch.setattr(
-        session_module, "_create", lambda artifact, precision, providers: real(artifact, precision, [CPU])
+        session_module, "_create_session", lambda artifact, precision, providers: real(artifact, precision, [CPU])
     )
     with pytest.raises(DeviceError, match=r"the CUDA provider does not load: install sentscore\[cuda\]"):
         Session(artifact, device="cuda")
@@ -61,13 +61,13 @@ def test_a_cuda_session_that_fails_to_run_is_not_cuda(artifact, monkeypatch) -> 
         def io_binding(self) -> None:
             raise RuntimeError("CUDA failure 999:\n unknown")
 
-    real = session_module._create
+    real = session_module._create_session
     monkeypatch.setattr(session_module, "cuda_devices", lambda: 1)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
     monkeypatch.setattr(
         session_module,
-        "_create",
+        "_create_session",
         lambda artifact, precision, providers: Broken() if len(providers) > 1 else real(artifact, precision, providers),
     )
     session = Session(artifact, device="auto")
