@@ -42,7 +42,7 @@ def bench_cli(
     warm_up: Annotated[int, typer.Option("--warm-up", min=0, help="How many jobs to run before, unmeasured.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how many texts a model scores in a second, and what the time is spent on.
+    """Measure how many texts a model scores in a second.
 
     sentscore bench reviews.parquet --model lstm --model gru
     """

@@ -41,7 +41,7 @@ class Diagnosis:
 
 
 def doctor_cli(as_json: JsonOption = False) -> None:
-    """Check this installation: the versions, the execution providers and the models.
+    """Check that this installation can score.
 
     The exit code is 0 if all is well, 4 if a model is damaged or missing, and 5 if no execution provider works or
     both onnxruntime packages are installed.

@@ -67,7 +67,7 @@ def file_cli(
         typer.Option("--resume/--no-resume", help="Use the scores that a stopped run has left beside the output."),
     ] = True,
 ) -> None:
-    """Score files. The outputs have the same rows, with the columns sentiment and score appended.
+    """Score files: the outputs have the same rows, with the columns sentiment and score appended.
 
     sentscore file reviews.parquet --model lstm
     """

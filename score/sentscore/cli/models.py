@@ -34,7 +34,7 @@ class ModelInfo:
 
 
 def models_cli(as_json: JsonOption = False) -> None:
-    """List the models with their architecture, test accuracy, size and folder."""
+    """List the models that come with this installation."""
     infos = models()
     if as_json:
         for info in infos:

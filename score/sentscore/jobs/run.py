@@ -145,7 +145,7 @@ def run_job(
                 empty += results[0].null_count
                 start = 0
                 for window in windows:
-                    columns = [column.slice(start, len(window.texts)) for column in results]
+                    columns = [result.slice(start, len(window.texts)) for result in results]
                     start += len(window.texts)
                     batch = pa.record_batch([*window.rows.columns, *columns], schema=schema)
                     with stages.timed("write"):
