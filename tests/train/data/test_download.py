@@ -92,7 +92,7 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "new" / "data.bin"
 
 
-def part_of(target: Path) -> Path:
+def part_path(target: Path) -> Path:
     target.parent.mkdir(exist_ok=True)
     return target.with_name("data.bin.part")
 
@@ -129,7 +129,7 @@ def test_a_dropped_connection_is_carried_on_where_it_broke(server: Server, targe
 
 
 def test_a_part_of_an_earlier_call_is_carried_on(server: Server, target: Path) -> None:
-    part_of(target).write_bytes(CONTENT[:100_000])
+    part_path(target).write_bytes(CONTENT[:100_000])
     get(server, target)
     assert target.read_bytes() == CONTENT
     assert server.behaviour.requests == ["bytes=100000-"]
@@ -149,7 +149,7 @@ def test_a_server_that_always_hangs_up_at_the_same_place_is_given_up(server: Ser
     with pytest.raises(InputError, match=r"3 attempts brought nothing new \(.* 300,000 of 1,024,000"):
         get(server, target, retries=2)
     assert len(server.behaviour.requests) == 4
-    assert part_of(target).stat().st_size == 300_000
+    assert part_path(target).stat().st_size == 300_000
     assert not target.exists()
 
 
@@ -188,21 +188,21 @@ def test_a_wrong_checksum_names_both_and_deletes_the_part(server: Server, target
 
 
 def test_a_wrong_part_is_dropped_and_the_file_downloaded_from_its_start(server: Server, target: Path) -> None:
-    part_of(target).write_bytes(b"x" * 100_000)
+    part_path(target).write_bytes(b"x" * 100_000)
     get(server, target)
     assert target.read_bytes() == CONTENT
     assert server.behaviour.requests == ["bytes=100000-", None]
 
 
 def test_a_whole_part_needs_only_the_servers_word(server: Server, target: Path) -> None:
-    part_of(target).write_bytes(CONTENT)
+    part_path(target).write_bytes(CONTENT)
     get(server, target)
     assert target.read_bytes() == CONTENT
     assert server.behaviour.requests == [f"bytes={len(CONTENT)}-"]
 
 
 def test_a_part_longer_than_the_file_is_dropped(server: Server, target: Path) -> None:
-    part_of(target).write_bytes(CONTENT + b"more")
+    part_path(target).write_bytes(CONTENT + b"more")
     get(server, target)
     assert target.read_bytes() == CONTENT
     assert server.behaviour.requests == [f"bytes={len(CONTENT) + 4}-", None]
@@ -210,7 +210,7 @@ def test_a_part_longer_than_the_file_is_dropped(server: Server, target: Path) ->
 
 def test_an_answer_for_another_range_starts_over(server: Server, target: Path) -> None:
     server.behaviour.range_shift = 7
-    part_of(target).write_bytes(CONTENT[:1_000])
+    part_path(target).write_bytes(CONTENT[:1_000])
     get(server, target)
     assert target.read_bytes() == CONTENT
     assert server.behaviour.requests == ["bytes=1000-", None]
@@ -219,7 +219,7 @@ def test_an_answer_for_another_range_starts_over(server: Server, target: Path) -
 def test_another_size_is_refused_before_the_download(server: Server, target: Path) -> None:
     with pytest.raises(InputError, match="1,000 bytes expected, the server announces 1,024,000"):
         get(server, target, size=1_000)
-    assert not part_of(target).exists()
+    assert not part_path(target).exists()
 
 
 def test_a_server_that_is_not_there_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +232,15 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(server: Server, tmp_pat
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         get(server, tmp_path / "file" / "data.bin")
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"so short that closing the file writes it"])
+def test_a_full_disk_is_an_output_error(server: Server, target: Path, content: bytes) -> None:
+    server.behaviour.content = content
+    target.parent.mkdir(exist_ok=True)
+    part_path(target).symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="cannot be written \\(No space left on device\\)"):
+        get(server, target)
 
 
 def test_an_unknown_total_is_reported_as_0(server: Server, target: Path) -> None:

@@ -177,9 +177,8 @@ def _fetch_once(request: _Request) -> None:
 def _copy(response: http.client.HTTPResponse, request: _Request, *, start: int, total: int | None) -> None:
     """Writes an answer to the partial file, from byte `start` on."""
     done = start
-    with output_errors(str(request.part)):
-        file = request.part.open("ab" if start else "wb")
-    with file:
+    # Closing the file writes its last bytes, so a full disk may show there too.
+    with output_errors(str(request.part)), request.part.open("ab" if start else "wb") as file:
         request.report(Progress(request.phase, done, total or 0))
         while True:
             try:
@@ -188,8 +187,7 @@ def _copy(response: http.client.HTTPResponse, request: _Request, *, start: int, 
                 raise _TransientError(str(error) or type(error).__name__) from error
             if not content:
                 break
-            with output_errors(str(request.part)):
-                file.write(content)
+            file.write(content)
             done += len(content)
             request.report(Progress(request.phase, done, total or 0))
     # http.client takes a connection that closes early for the end of the body.
