@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import io
+import lzma
+import random
 import tarfile
 from pathlib import Path
 
@@ -44,10 +47,10 @@ def files() -> Files:
     return made
 
 
-def write_archive(path: Path, files: Files) -> Path:
+def write_archive(path: Path, files: Files, *, folder: str = "aclImdb") -> Path:
     with tarfile.open(path, "w:gz") as tar:
         for name, content in files.items():
-            info = tarfile.TarInfo(f"aclImdb/{name}")
+            info = tarfile.TarInfo(f"{folder}/{name}")
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     return path
@@ -214,6 +217,18 @@ class TestDamage:
         archive.write_bytes(archive.read_bytes()[:-200])
         with pytest.raises(InputError, match="damaged or not a tar archive"):
             load(archive, tmp_path)
+
+    def test_damaged_xz_data_is_refused(self, files: Files, tmp_path: Path) -> None:
+        files["noise"] = random.Random(0).randbytes(500_000).hex().encode()
+        content = bytearray(lzma.compress(gzip.decompress(write_archive(tmp_path / "a.tar.gz", files).read_bytes())))
+        content[300_000:300_100] = bytes(100)
+        (tmp_path / "a.tar.xz").write_bytes(content)
+        with pytest.raises(InputError, match=r"a\.tar\.xz: damaged or not a tar archive"):
+            load(tmp_path / "a.tar.xz", tmp_path)
+
+    def test_an_archive_of_another_folder_is_refused(self, files: Files, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="0 reviews in train/neg, 2 expected"):
+            load(write_archive(tmp_path / "a.tar.gz", files, folder="not_aclImdb"), tmp_path)
 
     def test_a_path_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="nowhere: not found: check the path, or leave it"):

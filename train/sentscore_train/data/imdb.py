@@ -6,6 +6,7 @@ The archive holds `aclImdb/{train,test}/{neg,pos}/ID_RATING.txt` and `aclImdb/tr
 
 from __future__ import annotations
 
+import lzma
 import re
 import tarfile
 import zlib
@@ -163,11 +164,11 @@ def _read_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                name = member.name.partition("aclImdb/")[2]
+                name = f"/{member.name}".partition("/aclImdb/")[2]
                 content = tar.extractfile(member) if member.isfile() and _is_read(name) else None
                 if content is not None:
                     yield name, content.read()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         raise InputError(f"{archive}: damaged or not a tar archive ({error}): get it again") from error
 
 
