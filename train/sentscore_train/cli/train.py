@@ -66,7 +66,7 @@ def train_command(cell: Cell) -> Callable[..., None]:
         ] = None,
         start: Annotated[
             Path | None,
-            typer.Option("--start", help="Finished run whose best weights are the first ones; preset default only."),
+            typer.Option("--start", help="Finished run whose best weights this run starts from; preset default only."),
         ] = None,
         teacher: Annotated[
             list[str] | None,
@@ -95,19 +95,19 @@ def train_command(cell: Cell) -> Callable[..., None]:
             typer.Option("--stop-after", help="Seconds after which to save and stop; preset notebook only."),
         ] = None,
     ) -> None:
-        of_notebook = {"--glove": glove, "--glove-dim": glove_dim, "--stop-after": stop_after}
-        of_default = {
+        notebook_only = {"--glove": glove, "--glove-dim": glove_dim, "--stop-after": stop_after}
+        default_only = {
             "--learning-rate": learning_rate,
             "--hidden-size": hidden_size,
             "--start": start,
             "--teacher": teacher or None,
         }
-        for name, value in (of_default if preset == "notebook" else of_notebook).items():
+        for name, value in (default_only if preset == "notebook" else notebook_only).items():
             if value is not None:
                 raise UsageError(f"{name} does not go with --preset {preset}: leave it out or choose the other preset")
         require(*TRAINING_PACKAGES, extra="train")
         if preset == "notebook":
-            require("torchtext", extra="notebook")
+            require("spacy", "torchtext", extra="notebook")
         from sentscore_train.cli.console import epoch_line, progress_bars
         from sentscore_train.evaluation.plots import plot_history
         from sentscore_train.training.device import pick_device, resolve_precision
