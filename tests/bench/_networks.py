@@ -68,7 +68,7 @@ def notebook(setting: Setting) -> Rival:
 
 
 def torch_batches(setting: Setting) -> Rival:
-    """The shipped model's own network in torch, in pad_batch batches of similar length."""
+    """The shipped model's own network in torch, in padded batches of similar length."""
     from sentscore_train.models.classifier import Architecture, SentimentClassifier
 
     torch = _torch(setting)

@@ -55,13 +55,13 @@ def test_the_same_seed_draws_the_same_rows_and_another_seed_others() -> None:
 def test_a_size_fills_the_time_although_starting_takes_long() -> None:
     tried = []
 
-    def seconds_of(count: int) -> float:
+    def take_time(count: int) -> float:
         tried.append(count)
         return 3.0 + count / 300
 
-    count = find_size(20.0, seconds_of, most=25_000)
+    count = find_size(20.0, take_time, most=25_000)
     assert tried == [8, 32, 128, 512, 2_048]
-    assert 15.0 < seconds_of(count) <= 20.0
+    assert 15.0 < take_time(count) <= 20.0
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.01, 1), (50.0, 500), (1e6, 600)])

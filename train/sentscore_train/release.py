@@ -51,8 +51,8 @@ class ReleaseConfig:
         device: The device to train on.
         threads: The number of torch's threads on the CPU; None leaves it to torch.
         seed: The seed of every stage.
-        fast: Whether to train each model for one epoch on any number of reviews. This tries the way; the models
-            are of no use.
+        fast: Whether to train each model for one epoch on any number of reviews. This only tests the
+            stages; the models are of no use.
         force: Whether to replace models in `out_dir`.
     """
 

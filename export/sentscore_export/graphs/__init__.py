@@ -1,1 +1,1 @@
-"""Build the ONNX graphs of a model, node by node."""
+"""Builds the ONNX graphs of a model, node by node."""

@@ -26,14 +26,14 @@ def table(tmp_path) -> str:
     return str(path)
 
 
-def scores_of(folder) -> np.ndarray:
+def score_texts(folder) -> np.ndarray:
     return Scorer.load(folder, device="cpu").score(TEXTS)
 
 
 def test_a_model_is_evaluated_on_a_table(tiny_artifact, table) -> None:
     result = CliRunner().invoke(app, ["evaluate", str(tiny_artifact), "--table", table, *ON_CPU])
     assert result.exit_code == 0, result.output
-    accuracy = 100 * ((scores_of(tiny_artifact) >= 0.5) == LABELS).mean()
+    accuracy = 100 * ((score_texts(tiny_artifact) >= 0.5) == LABELS).mean()
     lines = result.stdout.splitlines()
     assert lines[0] == f"{tiny_artifact} in fp32 on cpu: 6 reviews, {table}"
     assert any(line.split() == ["accuracy", f"{accuracy:.2f}", "%"] for line in lines)
@@ -84,9 +84,9 @@ def test_two_models_become_a_markdown_table_with_the_published_numbers(
     assert {len(row) for row in rows} == {8}
     for row, folder in zip(rows[2:4], (tiny_artifact, tiny_gru_artifact), strict=True):
         assert row[0] == f"{folder}, fp32"
-        assert row[1] == f"{100 * ((scores_of(folder) >= 0.5) == LABELS).mean():.2f} %"
+        assert row[1] == f"{100 * ((score_texts(folder) >= 0.5) == LABELS).mean():.2f} %"
     assert [row[:2] for row in rows[4:]] == [["notebook's LSTM", "86.77 %"], ["notebook's GRU", "87.47 %"]]
-    same = (scores_of(tiny_artifact) >= 0.5) == (scores_of(tiny_gru_artifact) >= 0.5)
+    same = (score_texts(tiny_artifact) >= 0.5) == (score_texts(tiny_gru_artifact) >= 0.5)
     assert f"- {100 * same.mean():.2f} % get the same sentiment from both." in result.stdout
     names = ["accuracy-by-length.svg", "comparison.json", "reliability.svg", "roc.svg"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names

@@ -147,7 +147,7 @@ def test_without_its_extra_a_program_says_what_to_install(program, arguments, ex
 
 
 @pytest.mark.parametrize("program", [app, export_app])
-def test_the_version_is_told(program) -> None:
+def test_the_version_is_printed(program) -> None:
     result = CliRunner().invoke(program, ["--version"])
     assert result.exit_code == 0
     assert result.stdout.startswith("sentscore ")

@@ -34,28 +34,28 @@ def test_roc_curves_are_named_and_the_same_curves_give_the_same_bytes(tmp_path) 
         plot_roc({"lstm": curve, "gru": curve}, tmp_path / name)
     content = (tmp_path / "a.svg").read_text()
     assert content == (tmp_path / "b.svg").read_text()
-    assert {"false positive rate", "true positive rate", "lstm", "gru", "chance"} <= set(texts_of(content))
+    assert {"false positive rate", "true positive rate", "lstm", "gru", "chance"} <= set(read_texts(content))
 
 
 def test_a_reliability_curve_has_a_marker_a_bin(tmp_path) -> None:
     bins = [ReliabilityBin(10, 0.1, 0.2), ReliabilityBin(10, 0.5, 0.4), ReliabilityBin(9, 0.9, 0.8)]
     plot_reliability({"temperature 1": bins}, tmp_path / "a.svg")
     content = (tmp_path / "a.svg").read_text()
-    assert {"mean probability", "share of positive texts", "temperature 1"} <= set(texts_of(content))
-    assert markers_of(content, color="#1f77b4") == 3 + 1  # and the legend's own
+    assert {"mean probability", "share of positive texts", "temperature 1"} <= set(read_texts(content))
+    assert count_markers(content, color="#1f77b4") == 3 + 1  # and the legend's own
 
 
 def test_accuracy_by_length_has_a_marker_a_bin(tmp_path) -> None:
     bins = [LengthBin(10, 90, 5, 0.8), LengthBin(91, 400, 5, 0.6)]
     plot_accuracy_by_length({"lstm": bins}, tmp_path / "a.svg")
     content = (tmp_path / "a.svg").read_text()
-    assert {"tokens", "accuracy", "lstm"} <= set(texts_of(content))
-    assert markers_of(content, color="#1f77b4") == 2 + 1
+    assert {"tokens", "accuracy", "lstm"} <= set(read_texts(content))
+    assert count_markers(content, color="#1f77b4") == 2 + 1
 
 
-def texts_of(svg: str) -> list[str]:
+def read_texts(svg: str) -> list[str]:
     return re.findall(r">([^<>]+)</text>", svg)
 
 
-def markers_of(svg: str, *, color: str) -> int:
+def count_markers(svg: str, *, color: str) -> int:
     return len(re.findall(rf'<use [^>]*style="fill: {color}', svg))

@@ -34,7 +34,7 @@ def first() -> Evaluation:
     return evaluation("lstm", slice(0, 200), 8.0)
 
 
-def test_a_model_is_told_in_aligned_tables(first) -> None:
+def test_a_model_is_reported_in_aligned_tables(first) -> None:
     blocks = evaluation_report(first).split("\n\n")
     assert blocks[0] == "lstm in fp32 on cpu: 2,000 reviews, IMDB validation"
     assert blocks[1].splitlines() == [

@@ -21,7 +21,7 @@ from sentscore_train.training import checkpoint
 Run = Any  # the runner that conftest.py makes
 
 
-def json_of(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
@@ -66,7 +66,7 @@ def test_a_run_leaves_what_the_exporter_reads(run: Run, tmp_path: Path, cell: Ce
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == expected
     assert all(tensor.dtype == torch.float32 for tensor in tensors.values())
 
-    best = json_of(tmp_path / "run" / "best.json")
+    best = read_json(tmp_path / "run" / "best.json")
     assert best["format_version"] == 1
     assert best["preset"] == "notebook"
     assert best["temperature"] == 1.0
@@ -94,7 +94,7 @@ def test_a_run_leaves_what_the_exporter_reads(run: Run, tmp_path: Path, cell: Ce
     assert {vocabulary.tokens[index] for index in sample.ids} & {"film", "plot"}
     assert sample.lengths.min() >= 8  # two of filler, two of opinion, four of `<br />`
 
-    history = json_of(tmp_path / "run" / "history.json")
+    history = read_json(tmp_path / "run" / "history.json")
     assert history == result.history
     assert [entry["epoch"] for entry in history] == [1, 2, 3]
     winner = min(history, key=lambda entry: entry["validation_loss"])
@@ -152,8 +152,11 @@ def test_a_killed_run_comes_to_the_same_result(
     found = load_file(tmp_path / "killed" / "best.safetensors")
     assert found.keys() == tensors.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
-    assert json_of(tmp_path / "killed" / "best.json")["metrics"] == json_of(tmp_path / "whole" / "best.json")["metrics"]
-    assert json_of(tmp_path / "killed" / "history.json") == result.history
+    assert (
+        read_json(tmp_path / "killed" / "best.json")["metrics"]
+        == read_json(tmp_path / "whole" / "best.json")["metrics"]
+    )
+    assert read_json(tmp_path / "killed" / "history.json") == result.history
 
 
 def test_denormals_are_flushed_in_a_run_and_kept_after_it(run: Run) -> None:
@@ -189,7 +192,7 @@ def test_a_time_budget_ends_a_run_that_can_be_carried_on(
     assert calls > 20  # a batch a call, and the end of a phase with the batch before it
     found = load_file(tmp_path / "run" / "best.safetensors")
     assert all(torch.equal(found[name], tensor) for name, tensor in whole[0].items())
-    assert without_seconds(json_of(tmp_path / "run" / "history.json")) == whole[1]
+    assert without_seconds(read_json(tmp_path / "run" / "history.json")) == whole[1]
 
 
 @pytest.mark.parametrize("batch", [14, 18])  # in the second epoch's training, and in its validation
@@ -201,7 +204,7 @@ def test_a_run_may_be_carried_on_for_fewer_epochs(run: Run, tmp_path: Path, batc
     result = run("run", one, resume=True)
     assert result.finished
     assert without_seconds(result.history) == without_seconds(expected.history)
-    assert json_of(tmp_path / "run" / "best.json") == json_of(tmp_path / "short" / "best.json")
+    assert read_json(tmp_path / "run" / "best.json") == read_json(tmp_path / "short" / "best.json")
 
 
 def test_a_run_may_be_carried_on_for_more_epochs_until_it_was_tested(
@@ -226,7 +229,7 @@ def test_bf16_is_recorded_and_kept_out_of_the_weights(
     monkeypatch.setattr("sentscore_train.notebook.train.resolve_run_precision", lambda *_: "bf16")
     result = run("run", replace(run.config, epochs=1))
     assert result.finished
-    assert json_of(tmp_path / "run" / "best.json")["recipe"]["precision"] == "bf16"
+    assert read_json(tmp_path / "run" / "best.json")["recipe"]["precision"] == "bf16"
     tensors = load_file(tmp_path / "run" / "best.safetensors")
     assert all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in tensors.values())
 

@@ -54,7 +54,7 @@ def test_a_place_in_the_corpus_says_nothing() -> None:
     assert (apart / by_chance).max() < 4.0
 
 
-def test_every_pass_is_told(texts) -> None:
+def test_every_pass_is_reported(texts) -> None:
     told: list[tuple[int, int]] = []
     document_vectors(texts[0], SIZE, replace(CONFIG, epochs=2), progress=lambda done, of: told.append((done, of)))
     assert told == [(1, 2), (2, 2)]

@@ -35,7 +35,7 @@ def release_cli(
     device: TorchDeviceOption = "auto",
     threads: TorchThreadsOption = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Try the way with one epoch a run and any number of reviews.")
+        bool, typer.Option("--fast", help="Test the stages with one epoch a run and any number of reviews.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace models in OUT_DIR.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and run none of them.")] = False,

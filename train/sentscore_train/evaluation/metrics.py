@@ -65,7 +65,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far the probabilities can be taken at their word.
+    """How well the probabilities agree with the labels.
 
     Attributes:
         temperature: The divisor of the logits.
