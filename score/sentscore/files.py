@@ -17,7 +17,7 @@ from sentscore.errors import OutputError, first_line
 
 @contextmanager
 def new_file(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
-    """Opens a new file that takes its place when the block ends well, and is removed otherwise.
+    """Opens a new file that takes its place when the body of the `with` ends well, and is removed otherwise.
 
     A file that is there is replaced. A symbolic link stays, and the file that it points to is replaced. The mode
     follows the umask. What killed processes left of the same file is removed.
@@ -27,7 +27,7 @@ def new_file(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
         parents: Whether to make the folders above it.
 
     Raises:
-        OutputError: The folder cannot be written to or the disk is full, at any write inside the block too.
+        OutputError: The folder cannot be written to or the disk is full, at any write inside the body too.
     """
     place = Path(os.path.realpath(path))
     file: BinaryIO | None = None
@@ -71,35 +71,34 @@ def write_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Makes a new folder that takes its place when the block ends well, and is removed otherwise.
+    """Makes a new folder that takes its place when the body of the `with` ends well, and is removed otherwise.
 
-    The folders above it are made too. What killed processes left of the same folder is removed.
+    The folders above it are made too. What killed processes left of the same folder is removed, but a folder that was
+    being replaced comes back.
 
     Args:
         path: The folder's place.
         replace: Whether to replace a folder that is there.
 
     Yields:
-        The folder to fill. An `OSError` inside the block counts as a failed write.
+        The folder to fill. An `OSError` inside the body counts as a failed write.
 
     Raises:
         OutputError: The folder exists and is not to be replaced, or it cannot be written.
     """
-    if os.path.lexists(path) and not replace:
-        raise OutputError(f"{path}: exists already: remove it or choose another folder")
     place = Path(os.path.realpath(path))
-    part, old = (hidden_sibling(path, f"{secrets.token_hex(4)}.part") for _ in range(2))
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, part, ignore_errors=True)
         stack.enter_context(output_errors(str(path)))
-        place.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        part.mkdir()
-        with suppress(OSError):  # Windows cannot open folders
-            lock(stack.enter_context(_open_descriptor(part)))
+        if os.path.lexists(path) and not replace:
+            raise OutputError(f"{path}: exists already: remove it or choose another folder")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = _make_part_folder(path, stack)
         yield part
+        old = hidden_sibling(path, f"{secrets.token_hex(4)}.old")
         try:
             if place.exists():
+                _lock_folder(place, stack)
                 place.rename(old)
             part.rename(place)
         except BaseException:
@@ -149,7 +148,7 @@ def has_name(file: BinaryIO, path: Path) -> bool:
 
 @contextmanager
 def output_errors(name: str) -> Iterator[None]:
-    """Turns the failed writes of a block into `OutputError`s; a closed pipe is no failure and is passed on.
+    """Turns the failed writes of the body into `OutputError`s; a closed pipe is no failure and is passed on.
 
     Args:
         name: The output, for the message.
@@ -189,15 +188,39 @@ def _open_part(path: Path) -> tuple[BinaryIO, Path]:
         file.close()  # another process removed it before it was locked
 
 
+def _make_part_folder(path: Path, stack: ExitStack) -> Path:
+    """Makes and locks a new folder beside `path`, which the stack removes at its end."""
+    while True:
+        part = hidden_sibling(path, f"{secrets.token_hex(4)}.part")
+        stack.callback(shutil.rmtree, part, ignore_errors=True)
+        part.mkdir()
+        _lock_folder(part, stack)
+        if part.exists():  # another process may have removed it before it was locked
+            return part
+
+
+def _lock_folder(folder: Path, stack: ExitStack) -> None:
+    """Locks a folder until the stack ends."""
+    with suppress(OSError):  # Windows cannot open folders
+        lock(stack.enter_context(_open_descriptor(folder)))
+
+
 def _remove_leftovers(path: Path) -> None:
-    """Removes what killed processes left of a file or folder; a process at work has locked its own."""
-    for part in hidden_sibling(path, "").parent.glob(hidden_sibling(path, "*.part").name):
-        with suppress(OSError), _open_descriptor(part) as descriptor:
-            if lock(descriptor):
-                if part.is_dir():
-                    shutil.rmtree(part)
-                else:
-                    part.unlink()
+    """Removes what killed processes left of a file or folder; a process at work has locked its own.
+
+    An old folder goes back to its place where a kill came before the new one was there.
+    """
+    place = Path(os.path.realpath(path))
+    for suffix in ("*.part", "*.old"):
+        for left in place.parent.glob(hidden_sibling(path, suffix).name):
+            with suppress(OSError), _open_descriptor(left) as descriptor:
+                if lock(descriptor):
+                    if left.suffix == ".old" and not place.exists():
+                        left.rename(place)
+                    elif left.is_dir():
+                        shutil.rmtree(left)
+                    else:
+                        left.unlink()
 
 
 @contextmanager

@@ -4,7 +4,10 @@ import errno
 import fcntl
 import os
 import resource
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -247,6 +250,86 @@ class TestNewFolder:
             replace()
         assert files(tmp_path) == ["data"]
         assert files(tmp_path / "data") == []
+
+    @pytest.mark.parametrize("replace", [True, False])
+    def test_a_folder_comes_back_that_a_killed_process_was_replacing(self, tmp_path: Path, replace: bool) -> None:
+        script = """
+import os, signal, sys
+from pathlib import Path
+from sentscore.files import new_folder
+rename = Path.rename
+def die(source, target):
+    if source.name.endswith(".part"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(source, target)
+Path.rename = die
+with new_folder(Path(sys.argv[1]), replace=True) as folder:
+    (folder / "new").touch()
+"""
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "old").touch()
+        done = subprocess.run([sys.executable, "-c", script, tmp_path / "data"], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert not (tmp_path / "data").exists()
+        if replace:
+            with pytest.raises(KeyboardInterrupt):
+                fill_and_fail(tmp_path / "data", KeyboardInterrupt(), replace=True)
+        else:
+            with pytest.raises(OutputError, match="data: exists already"):
+                new_folder(tmp_path / "data").__enter__()
+        assert files(tmp_path) == ["data"]
+        assert files(tmp_path / "data") == ["old"]
+
+    def test_an_old_folder_is_removed_where_the_new_one_is_there(self, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        old = hidden_sibling(tmp_path / "data", "0123abcd.old")
+        old.mkdir()
+        (old / "old").touch()
+        with new_folder(tmp_path / "data", replace=True) as folder:
+            (folder / "new").touch()
+        assert files(tmp_path) == ["data"]
+        assert files(tmp_path / "data") == ["new"]
+
+    def test_one_that_another_process_is_replacing_stays_where_it_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rename = Path.rename
+        seen: list[int] = []
+
+        def interfere(source: Path, target: Path) -> Path:
+            renamed = rename(source, target)
+            if target.name.endswith(".old"):
+                with pytest.raises(KeyboardInterrupt):
+                    fill_and_fail(tmp_path / "data", KeyboardInterrupt())
+                seen.append(len(files(tmp_path)))
+            return renamed
+
+        (tmp_path / "data").mkdir()
+        monkeypatch.setattr(Path, "rename", interfere)
+        with new_folder(tmp_path / "data", replace=True) as folder:
+            (folder / "new").touch()
+        assert seen == [2]  # the new one and the old one, hidden
+        assert files(tmp_path) == ["data"]
+        assert files(tmp_path / "data") == ["new"]
+
+    def test_one_that_is_removed_before_it_is_locked_is_made_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tries = 0
+
+        def late(descriptor: int) -> bool:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                [part] = tmp_path.iterdir()
+                part.rmdir()
+            return True
+
+        monkeypatch.setattr("sentscore.files.lock", late)
+        with new_folder(tmp_path / "data") as folder:
+            (folder / "a").touch()
+        assert tries == 2
+        assert files(tmp_path / "data") == ["a"]
 
     def test_what_a_killed_process_left_is_removed_and_what_another_one_fills_stays(self, tmp_path: Path) -> None:
         dead = hidden_sibling(tmp_path / "data", "0123abcd.part")
