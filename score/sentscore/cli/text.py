@@ -22,6 +22,8 @@ from sentscore.model.options import DEFAULT_OPTIONS, ModelOptions
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from sentscore.text.processes import DistinctTexts
+
 _CELL_WIDTH = 8  # characters of the longest sentiment
 
 
@@ -81,11 +83,19 @@ def text(
     from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
     from sentscore.sinks.values import to_json_values
+    from sentscore.text.normalize import as_text_array
 
     artifacts = [load_artifact(model) for model in models]
     names = result_names([artifact.name for artifact in artifacts])
     every = list(_read_texts(texts))
-    scores = {artifact.name: Scorer(artifact, options).score(every) for artifact in artifacts}
+    array = as_text_array(every)
+    encoded: dict[str, DistinctTexts] = {}  # models with the same vocabulary share the encoded texts
+    scores = {}
+    for artifact in artifacts:
+        engine = Scorer(artifact, options).engine
+        if artifact.vocabulary_sha256 not in encoded:
+            encoded[artifact.vocabulary_sha256] = engine.encode(array).result()
+        scores[artifact.name] = engine.score_distinct(encoded[artifact.vocabulary_sha256])
     columns = [to_json_values(name, column) for name, column in zip(names, result_columns(scores), strict=True)]
     rows = zip(*columns, strict=True)
     return [ScoredText(each, dict(zip(names, row, strict=True))) for each, row in zip(every, rows, strict=True)]

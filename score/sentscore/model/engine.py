@@ -115,13 +115,14 @@ class Engine:
         Args:
             texts: An Arrow array of strings [n], which must be valid UTF-8.
         """
-        return self._score(encode_distinct(self._encoder, texts))
+        return self.score_distinct(encode_distinct(self._encoder, texts))
 
     def score_encoded(self, encoded: EncodedTexts) -> npt.NDArray[np.float32]:
         """Returns the probability that each text is positive, float32 [n], for token ids of this model's vocabulary."""
-        return self._score(DistinctTexts(encoded, np.arange(len(encoded))))
+        return self.score_distinct(DistinctTexts(encoded, np.arange(len(encoded))))
 
-    def _score(self, texts: DistinctTexts) -> npt.NDArray[np.float32]:
+    def score_distinct(self, texts: DistinctTexts) -> npt.NDArray[np.float32]:
+        """Returns the probability that each text is positive, float32 [n], for what `encode` made of them."""
         with self.pool() as pool:
             return self.submit(texts, pool).result()
 

@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from sentscore import Scorer
 from sentscore.cli.text import text
+from sentscore.model.engine import Engine
 
 
 def test_a_table(tiny_artifact: Path, invoke) -> None:
@@ -47,3 +49,22 @@ def test_it_is_importable(tiny_artifact: Path, tiny_gru_artifact: Path) -> None:
     assert list(scored.results) == ["lstm_score", "lstm_sentiment", "gru_score", "gru_sentiment"]
     expected = Scorer.load(tiny_artifact).score(["a film"])[0]
     assert np.float32(scored.results["lstm_score"] or 0) == expected
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_texts_are_encoded_once_for_each_vocabulary(
+    tiny_artifact: Path, make_artifact, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    models = [str(tiny_artifact), str(make_artifact("gru", lowercase=same))]
+    texts = ["A great film", "", "awful"]
+    expected = [Scorer.load(model).score(texts) for model in models]
+    encoded: list[str] = []
+    encode = Engine.encode
+    monkeypatch.setattr(
+        Engine, "encode", lambda engine, texts: encoded.append(engine.artifact.name) or encode(engine, texts)
+    )
+    scored = text(texts, models=models)
+    assert encoded == (["lstm"] if same else ["lstm", "gru"])
+    for name, scores in zip(("lstm_score", "gru_score"), expected, strict=True):
+        found = np.array([each.results[name] for each in scored], np.float32)  # None becomes NaN
+        assert np.array_equal(found, scores, equal_nan=True)
