@@ -80,7 +80,7 @@ def as_text_array(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> p
         raise InputError("texts must be a sequence of strings, not one string: wrap it in a list")
     if not isinstance(texts, (pa.Array, pa.ChunkedArray)):
         try:
-            return pa.array(texts, type=pa.large_string())
+            texts = pa.array(texts, type=pa.large_string())
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
             raise InputError(f"texts hold a value that is not a text: {first_line(error)}") from error
     if not is_text(texts.type) and not pa.types.is_null(texts.type):
@@ -100,7 +100,7 @@ def to_large_string(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether this Arrow type holds texts: a string type, or a dictionary of one."""
+    """Returns whether this Arrow type holds texts: a string type, or a dictionary of one."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

@@ -63,6 +63,12 @@ def test_half_a_surrogate_pair_is_mended_where_it_is_scored(read: Read, write: W
     assert read(path, keep_json=True)[0] == ["a\ufffd b😀"]
 
 
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ude00"])
+def test_half_a_surrogate_pair_makes_no_table(half: str, read: Read, write: Write) -> None:
+    with pytest.raises(InputError):
+        read(write(f'{{"text": "a{half} b"}}'))
+
+
 def test_a_table_keeps_strings_that_look_like_times(write: Write) -> None:
     path = write('{"text": "a", "day": "2024-01-02", "in": {"at": ["2024-01-02"]}, "no": null}\n')
     with open_source(str(path), format=parse_file_name("a.jsonl")) as source:

@@ -106,7 +106,13 @@ def test_bytes_behind_the_texts_change_nothing(stray) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())],
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.dictionary(pa.int8(), pa.string()),
+        pa.dictionary(pa.int32(), pa.large_string()),
+    ],
 )
 def test_every_string_type_is_taken(kind) -> None:
     array = pa.array(["x", None, "y"]).cast(kind)
@@ -127,6 +133,19 @@ def test_a_column_of_nulls_is_a_column_of_texts() -> None:
 def test_what_is_not_text_is_an_input_error(texts) -> None:
     with pytest.raises(InputError):
         as_text_array(texts)
+
+
+def test_what_says_how_it_becomes_an_arrow_array_is_checked_too() -> None:
+    class Column:
+        def __init__(self, content: bytes) -> None:
+            self.content = content
+
+        def __arrow_array__(self, type: pa.DataType | None = None) -> pa.ChunkedArray:
+            return pa.chunked_array([pa.array(["x"]), pa.array([self.content], pa.binary()).view(pa.string())])
+
+    assert as_text_array(Column(b"y")).equals(pa.array(["x", "y"], pa.large_string()))
+    with pytest.raises(InputError, match="not UTF-8"):
+        as_text_array(Column(b"\xff"))
 
 
 def test_bytes_that_are_not_utf8_are_an_input_error() -> None:

@@ -62,6 +62,14 @@ def test_a_file_that_is_missing_or_no_table_is_an_input_error(tmp_path) -> None:
             read_table(tmp_path / name)
 
 
+def test_a_text_that_is_not_utf_8_is_an_input_error(tmp_path) -> None:
+    path = tmp_path / "reviews.parquet"
+    texts = pa.array([b"good", b"\xff"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": texts, "label": [1, 0]}), path)
+    with pytest.raises(InputError, match=r"reviews\.parquet: texts hold bytes that are not UTF-8"):
+        read_table(path)
+
+
 def test_test_reviews_are_a_table_or_imdbs(imdb, tmp_path) -> None:
     pq.write_table(pa.table({"text": ["good"], "label": [1]}), tmp_path / "test.parquet")
     assert read_test(tmp_path / "test.parquet").texts.to_pylist() == ["good"]

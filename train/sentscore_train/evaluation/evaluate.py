@@ -107,10 +107,7 @@ def score_reviews(scorer: Scorer, reviews: LabelledReviews, report: Report = sil
     phase = f"scoring with {scorer.name} in {scorer.precision}"
     report(Progress(phase, 0, len(reviews)))
     began = time.perf_counter()
-    try:
-        texts = scorer.engine.encode(reviews.texts).result()
-    except InputError as error:
-        raise InputError(f"{reviews.source}: {error}") from error
+    texts = scorer.engine.encode(reviews.texts).result()
     lengths = np.append(texts.encoded.lengths, 0)[texts.rows]  # a null's row is the one behind the last
     if not lengths.all():
         raise InputError(

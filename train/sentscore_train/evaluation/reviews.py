@@ -16,6 +16,7 @@ from sentscore.columns import choose_column, describe_columns
 from sentscore.errors import ArtifactError, InputError, UsageError
 from sentscore.model.artifact import LAYOUT, Artifact
 from sentscore.progress import Progress, Report, silent
+from sentscore.text.normalize import as_text_array
 from sentscore_train.data.imdb import Reviews, load_imdb
 from sentscore_train.data.splits import split_by_movie
 
@@ -28,12 +29,12 @@ class LabelledReviews:
 
     Attributes:
         source: Where the reviews come from, for messages.
-        texts: Arrow strings [n].
+        texts: The texts, an Arrow array of strings [n], which must be valid UTF-8.
         labels: Labels int8 [n], 0 (negative) or 1 (positive).
     """
 
     source: str
-    texts: pa.Array | pa.ChunkedArray
+    texts: pa.Array
     labels: npt.NDArray[np.int8]
 
     def __len__(self) -> int:
@@ -44,7 +45,8 @@ def read_table(path: Path) -> LabelledReviews:
     """Reads a Parquet table with a column `text` and a column `label`, 0 (negative) or 1 (positive).
 
     Raises:
-        InputError: The table cannot be read, has no rows, lacks a column, or has another label.
+        InputError: The table cannot be read, has no rows, lacks a column, or has another label. A text is not
+            UTF-8.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -66,7 +68,11 @@ def read_table(path: Path) -> LabelledReviews:
         raise InputError(
             f"{path}: row {wrong + 1:,} has the label {labels[wrong]!r}: label negative reviews 0, positive ones 1"
         )
-    return LabelledReviews(str(path), table["text"], np.array(labels, np.int8))
+    try:
+        texts = as_text_array(table["text"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return LabelledReviews(str(path), texts, np.array(labels, np.int8))
 
 
 def read_test(source: Path, *, allow_partial: bool = False, report: Report = silent) -> LabelledReviews:
