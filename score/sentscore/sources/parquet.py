@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from sentscore.errors import InputError, OutputError, first_line
 from sentscore.formats import Compression
-from sentscore.sources.source import WINDOW_BYTES, WINDOW_ROWS, Window
+from sentscore.sources import source
+from sentscore.sources.source import Window
 from sentscore.sources.streams import Stream, cannot_read, decompress
 
 _PAGE_BUFFER: Final = 1 << 20  # bytes read ahead of each column; without it a whole column chunk is held in memory
@@ -97,7 +98,7 @@ def _copy_content(stream: Stream, compression: Compression | None, copy: IO[byte
 def _read_batches(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
     metadata = file.metadata.row_group(group)
     average = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
-    rows = max(1, min(WINDOW_ROWS, WINDOW_BYTES // average))
+    rows = max(1, min(source.WINDOW_ROWS, source.WINDOW_BYTES // average))
     try:
         yield from file.iter_batches(batch_size=rows, row_groups=[group])
     except (pa.ArrowException, OSError) as error:
@@ -106,7 +107,7 @@ def _read_batches(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.Re
 
 def _split_batch(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Halves a batch until its parts are within bounds: repeated texts are larger in memory than in the file."""
-    if batch.nbytes <= WINDOW_BYTES or batch.num_rows == 1:
+    if batch.nbytes <= source.WINDOW_BYTES or batch.num_rows == 1:
         yield batch
         return
     half = batch.num_rows // 2

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-import sentscore.sources.parquet  # noqa: F401 - else it would keep a WINDOW_ROWS that a test has changed
 from sentscore.formats import parse_format
 from sentscore.jobs import Summary, plan_jobs, run_job
 from sentscore.model.artifact import Artifact, load_artifact

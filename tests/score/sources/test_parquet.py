@@ -11,6 +11,7 @@ import pytest
 from sentscore.errors import InputError
 from sentscore.formats import parse_file_name
 from sentscore.sources import Source, open_source
+from sentscore.sources import source as source_module
 
 Read = Callable[..., tuple[list[str | None], Source]]
 Compress = Callable[[bytes, str], bytes]
@@ -62,9 +63,7 @@ def test_bytes_that_are_not_utf_8_are_reported_by_their_row(tmp_path: Path, kind
 
 
 def test_rows_come_in_windows_bounded_in_rows_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sentscore.sources import parquet
-
-    monkeypatch.setattr(parquet, "WINDOW_BYTES", 50_000)
+    monkeypatch.setattr(source_module, "WINDOW_BYTES", 50_000)
     path = tmp_path / "a.parquet"
     # Repeated texts are stored once, so that their size shows only when they are read.
     pq.write_table(pa.table({"text": ["x" * 1_000] * 2_000}), path, row_group_size=1_500)
