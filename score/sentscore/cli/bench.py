@@ -29,7 +29,7 @@ def bench_cli(
     *,
     table: Annotated[
         Path | None,
-        typer.Argument(metavar="[INPUT]", help="A file of texts.  [default: made-up texts as long as film reviews]"),
+        typer.Argument(metavar="INPUT", help="A file of texts.  [default: made-up texts as long as film reviews]"),
     ] = None,
     model: ModelOption = None,
     column: ColumnOption = None,

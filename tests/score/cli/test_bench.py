@@ -17,3 +17,7 @@ def test_the_command_reports_each_model(tiny_artifact, tiny_gru_artifact, tmp_pa
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(line["model"], line["rows"]) for line in lines] == [("lstm", 20), ("gru", 20)]
     assert lines[0]["reviews_per_s"]["median"] > 0
+
+
+def test_the_input_may_be_left_out(invoke) -> None:
+    assert invoke("bench", "--help").stdout.startswith("Usage: sentscore bench [OPTIONS] [INPUT]\n")

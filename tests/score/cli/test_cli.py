@@ -10,7 +10,14 @@ from sentscore import __version__
 HEAVY = ("torch", "spacy", "onnxruntime", "numpy", "pyarrow")
 
 
-@pytest.mark.parametrize("statement", ["import sentscore.cli", "from sentscore.cli import app; app(['--help'])"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import sentscore.cli",
+        "from sentscore.cli import app; app(['--help'])",
+        "from sentscore.cli import app; app(['file', '--help'])",
+    ],
+)
 def test_neither_the_import_nor_help_loads_anything_heavy(statement: str) -> None:
     script = f"import sys, atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n{statement}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -25,7 +32,7 @@ def test_the_module_runs() -> None:
     assert done.stdout == f"sentscore {__version__}\n"
 
 
-@pytest.mark.parametrize("name", ["", "file", "text", "models", "doctor"])
+@pytest.mark.parametrize("name", ["", "file", "text", "models", "doctor", "bench"])
 def test_every_command_has_help(name: str, invoke) -> None:
     result = invoke(*name.split(), "--help")
     assert result.exit_code == 0
