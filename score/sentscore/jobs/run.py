@@ -52,7 +52,7 @@ class Summary:
         rows: The rows that were read and written.
         scored: The rows that have a score; the others have no text.
         models: What each model did.
-        seconds: How long the job took, without loading the models.
+        seconds: How long the job took, without loading the models and opening the input.
         stages: What that time was spent on.
         kept: The texts whose scores an earlier run had left.
     """
@@ -123,13 +123,13 @@ def run_job(
         OutputError: The output cannot be written. Nothing is left of it then but, with `resume`, its scores.
         UsageError: The options do not fit the input.
     """
-    began = time.perf_counter()
     names = [scorer.name for scorer in scorers]
     added = result_names(names, prefix)
     stages = Stages()
     rows = empty = 0
     positive = dict.fromkeys(names, 0)
     with _open_source(job, added, column) as source:
+        began = time.perf_counter()
         schema = _append_results(source.schema, added, scorers)
         shape = Shape(schema, source.text, len(added), codec=source.codec, raw_json=source.raw_json)
         with (
@@ -139,8 +139,8 @@ def run_job(
         ):
             blocks = score_blocks(source, scorers, pool, stages, journal=journal, on_progress=on_progress)
             for windows, scores in blocks:
-                for name, of_model in scores.items():
-                    positive[name] += int(np.count_nonzero(of_model >= POSITIVE_FROM))
+                for name, probabilities in scores.items():
+                    positive[name] += int(np.count_nonzero(probabilities >= POSITIVE_FROM))
                 results = result_columns(scores)
                 empty += results[0].null_count
                 start = 0
