@@ -98,7 +98,7 @@ class Scorer:
 
         Args:
             batches: Record batches of one schema.
-            column: The column of texts; None takes the only one.
+            column: The column of texts; None to find it.
             prefix: What to put before the names of the new columns.
 
         Raises:

@@ -42,8 +42,8 @@ Scores = Mapping[str, npt.NDArray[np.float32]]
 def open_journal(output: Path, made_by: bytes, models: Sequence[str]) -> Iterator[Journal]:
     """Opens the journal of an output.
 
-    It is removed when the block ends well. When the block ends with an error, it stays for the next run, and the error
-    gets a note that says how to carry on.
+    It is removed when the body of the `with` ends well. When that ends with an error, the journal stays for the next
+    run, and the error gets a note that says how to carry on.
 
     Args:
         output: The file that the scores go to.

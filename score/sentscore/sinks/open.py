@@ -74,7 +74,7 @@ class Sink:
 
 @contextmanager
 def open_sink(target: Target, fallback: Kind, shape: Shape) -> Iterator[Sink]:
-    """Opens an output, which is finished when the block ends well and leaves nothing behind otherwise.
+    """Opens an output, which is finished when the body of the `with` ends well and leaves nothing behind otherwise.
 
     Args:
         target: Where the output goes.

@@ -96,13 +96,13 @@ def run(make_scorer: MakeScorer) -> Run:
 
 
 @pytest.fixture(scope="session")
-def score_of() -> Callable[[str | None], float]:
+def expected_score() -> Callable[[str | None], float]:
     """The score of a text by the scorers of `make_scorer`; NaN for a blank one."""
     return length_score
 
 
 @pytest.fixture(scope="session")
-def sentiment_of() -> Callable[[str | None], str | None]:
+def expected_sentiment() -> Callable[[str | None], str | None]:
     """The sentiment of a text by the scorers of `make_scorer`; None for a blank one."""
 
     def sentiment(text: str | None) -> str | None:

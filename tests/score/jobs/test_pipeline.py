@@ -20,7 +20,7 @@ REVIEWS = Path(__file__).parents[2] / "data" / "reviews.parquet"
 class TestWindows:
     @pytest.mark.parametrize("ending", ["txt", "csv", "jsonl", "parquet"])
     def test_rows_keep_their_order_over_windows(
-        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, run, sentiment_of
+        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, run, expected_sentiment
     ) -> None:
         monkeypatch.setattr(window, "WINDOW_ROWS", 7)
         texts = ["x" * (n % 37) for n in range(100)]
@@ -29,7 +29,7 @@ class TestWindows:
         run(tmp_path / "a.txt", tmp_path / "c.parquet")
         table = pq.read_table(tmp_path / "c.parquet")
         assert table["text"].to_pylist() == texts
-        assert table["sentiment"].to_pylist() == [sentiment_of(text) for text in texts]
+        assert table["sentiment"].to_pylist() == [expected_sentiment(text) for text in texts]
         if ending != "txt":
             run(tmp_path / f"b.{ending}", tmp_path / "d.jsonl", prefix="again_", column="text")
             lines = (tmp_path / "d.jsonl").read_text().splitlines()
@@ -74,7 +74,7 @@ class TestWindows:
         monkeypatch: pytest.MonkeyPatch,
         run,
         make_scorer,
-        sentiment_of,
+        expected_sentiment,
     ) -> None:
         pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
         monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 40)
@@ -84,7 +84,7 @@ class TestWindows:
         assert calls == [40, 40, 10]
         found = pq.ParquetFile(tmp_path / "a.scored.parquet")
         assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [10] * 9
-        assert found.read()["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
+        assert found.read()["sentiment"].to_pylist() == [expected_sentiment("x" * n) for n in range(1, 91)]
 
     @pytest.mark.parametrize("group", [90, 33, 2])
     def test_the_first_block_is_small(
@@ -94,7 +94,7 @@ class TestWindows:
         group: int,
         run,
         make_scorer,
-        sentiment_of,
+        expected_sentiment,
     ) -> None:
         texts = ["x" * n for n in range(1, 91)]
         pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=group)
@@ -111,10 +111,10 @@ class TestWindows:
         before = pq.ParquetFile(tmp_path / "a.parquet").metadata
         assert groups == [before.row_group(n).num_rows for n in range(before.num_row_groups)]
         assert found.read()["text"].to_pylist() == texts
-        assert found.read()["sentiment"].to_pylist() == [sentiment_of(text) for text in texts]
+        assert found.read()["sentiment"].to_pylist() == [expected_sentiment(text) for text in texts]
 
     def test_blocks_are_encoded_ahead_and_come_out_in_order(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, make_scorer, sentiment_of
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, make_scorer, expected_sentiment
     ) -> None:
         pq.write_table(pa.table({"text": ["x" * n for n in range(1, 91)]}), tmp_path / "a.parquet", row_group_size=10)
         monkeypatch.setattr("sentscore.jobs.pipeline.BLOCK_ROWS", 10)
@@ -128,7 +128,7 @@ class TestWindows:
         run(tmp_path / "a.parquet", scorers=[scorer])
         assert events == ["encode"] * 4 + ["submit", "encode"] * 5 + ["submit"] * 4
         found = pq.read_table(tmp_path / "a.scored.parquet")
-        assert found["sentiment"].to_pylist() == [sentiment_of("x" * n) for n in range(1, 91)]
+        assert found["sentiment"].to_pylist() == [expected_sentiment("x" * n) for n in range(1, 91)]
 
 
 class TestVocabularies:

@@ -71,7 +71,7 @@ def rich_table(rows: int) -> pa.Table:
 class TestParquet:
     @pytest.mark.parametrize("compliant", [True, False])
     def test_everything_is_kept_and_two_columns_are_appended(
-        self, tmp_path: Path, compliant: bool, run, sentiment_of, tiny_artifact
+        self, tmp_path: Path, compliant: bool, run, expected_sentiment, tiny_artifact
     ) -> None:
         table = rich_table(80)
         source = tmp_path / "a.parquet"
@@ -85,7 +85,7 @@ class TestParquet:
         ] == [True] * len(expected.schema)
         assert found.schema.field("tags").type.equals(expected.schema.field("tags").type, check_metadata=True)
         assert found.schema.names == [*table.schema.names, "sentiment", "score"]
-        assert found["sentiment"].to_pylist() == [sentiment_of(text) for text in table["review"].to_pylist()]
+        assert found["sentiment"].to_pylist() == [expected_sentiment(text) for text in table["review"].to_pylist()]
         assert found["score"].type == pa.float32()
         assert found["score"].null_count == found["sentiment"].null_count == 48
         metadata = dict(found.schema.metadata)
@@ -208,7 +208,7 @@ class TestRoundTrips:
     @settings(max_examples=150, deadline=None)
     @given(st.lists(st.tuples(st.text(), st.text()), max_size=20), st.sampled_from(["\n", "\r\n"]), st.booleans())
     def test_csv_values_come_back_exactly(
-        self, in_folder, sentiment_of, rows: list[tuple[str, str]], end: str, quoted: bool
+        self, in_folder, expected_sentiment, rows: list[tuple[str, str]], end: str, quoted: bool
     ) -> None:
         out = io.StringIO()
         quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
@@ -218,7 +218,7 @@ class TestRoundTrips:
         found = list(csv.reader(io.StringIO(in_folder("a.csv", out.getvalue().encode()).decode(), newline="")))
         assert found[0] == ["id", "text", "sentiment", "score"]
         assert [tuple(row[:2]) for row in found[1:]] == rows
-        assert [row[2] or None for row in found[1:]] == [sentiment_of(text) for _, text in rows]
+        assert [row[2] or None for row in found[1:]] == [expected_sentiment(text) for _, text in rows]
 
     @settings(max_examples=150, deadline=None)
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")), max_size=20))
@@ -244,8 +244,8 @@ class TestRoundTrips:
     def test_json_lines_keep_their_text(
         self,
         in_folder,
-        score_of,
-        sentiment_of,
+        expected_score,
+        expected_sentiment,
         rows: list[tuple[dict[str, Any], str | None]],
         escaped: bool,
         end: str,
@@ -263,9 +263,9 @@ class TestRoundTrips:
             assert out.endswith("}" + end[:-1])
             scored = json.loads(out)
             assert {key: scored[key] for key in row} == row
-            assert scored["sentiment"] == sentiment_of(row["text"])
+            assert scored["sentiment"] == expected_sentiment(row["text"])
             if scored["score"] is not None:
-                assert np.float32(scored["score"]) == np.float32(score_of(row["text"]))
+                assert np.float32(scored["score"]) == np.float32(expected_score(row["text"]))
 
 
 class TestCarryingOn:
@@ -338,7 +338,7 @@ class TestCarryingOn:
         assert summary.kept > 25
 
     def test_changed_rows_are_scored_anew(
-        self, reviews: Path, output: Path, run, make_scorer, score_of, stopped
+        self, reviews: Path, output: Path, run, make_scorer, expected_score, stopped
     ) -> None:
         stopped(reviews, output, 4)
         reviews.write_text(reviews.read_text().replace("\n13,", "\n13,changed"))
@@ -347,7 +347,7 @@ class TestCarryingOn:
         assert (summary.kept, sum(scorer.engine.calls)) == (9, 50)  # the first ten rows are the same, one is empty
         with output.open() as file:
             found = {row["id"]: row["score"] for row in csv.DictReader(file)}
-        assert float(found["13"]) == pytest.approx(score_of("changed" + "x" * 13))
+        assert float(found["13"]) == pytest.approx(expected_score("changed" + "x" * 13))
 
     def test_another_column_finds_no_scores_of_the_old_one(self, reviews: Path, output: Path, run, stopped) -> None:
         stopped(reviews, output, 4, column="text")
