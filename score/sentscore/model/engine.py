@@ -41,8 +41,8 @@ class Scoring:
         futures: One for each batch.
     """
 
-    def __init__(self, texts: DistinctTexts) -> None:
-        self.tokens = int(texts.encoded.lengths.sum())
+    def __init__(self, texts: DistinctTexts, tokens: int | None = None) -> None:
+        self.tokens = int(texts.encoded.lengths.sum()) if tokens is None else tokens
         self.tokens_done = 0
         self.seconds = 0.0
         self.futures: list[Future[None]] = []
@@ -57,6 +57,10 @@ class Scoring:
             self.tokens_done += tokens
             self.seconds += seconds
 
+    def scores_so_far(self) -> npt.NDArray[np.float32]:
+        """Returns the scores, float32 [n]; NaN where there is none yet. It waits for nothing, from any thread."""
+        return self._scores[self._rows]  # a float is either stored or not: there is no half of one
+
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for at most `timeout` seconds. Returns whether `result` would wait no longer."""
         done, pending = wait(self.futures, timeout, FIRST_EXCEPTION)
@@ -70,7 +74,7 @@ class Scoring:
         """
         for future in wait(self.futures, None, FIRST_EXCEPTION).done:
             future.result()
-        return self._scores[self._rows]
+        return self.scores_so_far()
 
 
 class Engine:
@@ -135,12 +139,22 @@ class Engine:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def submit(self, texts: DistinctTexts, pool: Executor) -> Scoring:
+    def submit(self, texts: DistinctTexts, pool: Executor, *, wanted: npt.NDArray[np.bool_] | None = None) -> Scoring:
         """Has the threads of a pool score encoded texts, and returns at once.
 
         Texts that are submitted while others are scored wait for their turn, so that no thread is idle in between.
+
+        Args:
+            texts: The encoded texts [n].
+            pool: The threads.
+            wanted: Which of the texts to score, bool [n]; None for all.
         """
-        scoring = Scoring(texts)
+        lengths = texts.encoded.lengths
+        if wanted is not None:
+            needed = np.zeros(len(texts.encoded) + 1, np.bool_)  # the last one stands for nulls
+            needed[texts.rows[wanted]] = True
+            lengths = np.where(needed[:-1], lengths, 0)
+        scoring = Scoring(texts, int(lengths.sum()))
 
         def run(rows: Rows) -> None:
             began = perf_counter()
@@ -148,7 +162,7 @@ class Engine:
             probability = self._session.run(token_ids, lengths)[1]
             scoring.add(rows, probability, int(lengths.sum()), perf_counter() - began)
 
-        for rows in batches_by_length(texts.encoded.lengths, batch_tokens=self.batch_tokens):
+        for rows in batches_by_length(lengths, batch_tokens=self.batch_tokens):
             scoring.futures.append(pool.submit(run, rows))
         return scoring
 

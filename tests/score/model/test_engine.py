@@ -43,6 +43,22 @@ def test_texts_can_be_submitted_while_others_are_scored(lstm) -> None:
     assert all(scoring.wait(0) and scoring.tokens_done == scoring.tokens > 0 for scoring in scorings)
 
 
+def test_some_of_the_texts_can_be_scored_and_the_scores_be_looked_at(lstm) -> None:
+    texts = pa.array(["a great film", None, "awful", "a great film", "", "not a story"])
+    wanted = np.array([False, True, False, True, True, True])
+    with lstm.pool() as pool:
+        scoring = lstm.submit(lstm.encode(texts).result(), pool, wanted=wanted)
+        found = scoring.result()
+        nothing = lstm.submit(lstm.encode(texts).result(), pool, wanted=np.zeros(6, np.bool_))
+        assert np.isnan(nothing.result()).all()
+        assert (nothing.tokens, nothing.futures) == (0, [])
+    expected = lstm.score(texts)
+    expected[2] = np.nan  # an equal text of a wanted one has a score too
+    assert np.array_equal(found, expected, equal_nan=True)
+    assert np.array_equal(scoring.scores_so_far(), expected, equal_nan=True)
+    assert scoring.tokens == scoring.tokens_done == 6
+
+
 def test_texts_can_be_encoded_in_other_processes(tiny_artifact) -> None:
     engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu"))
     texts = ["left out", *reviews(60).to_pylist(), None, "", "a great film"]
