@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Final, cast
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from sentscore.sources.source import Window
 from sentscore.sources.streams import Stream, cannot_read, decompress
 
 _PAGE_BUFFER: Final = 1 << 20  # bytes read ahead of each column; without it a whole column chunk is held in memory
+_MAGIC: Final = b"PAR1"
 
 
 @contextmanager
@@ -28,7 +30,8 @@ def open_parquet(stream: Stream, compression: Compression | None) -> Iterator[pq
         OutputError: The temporary copy cannot be written.
     """
     if stream.size is not None and compression is None:
-        with pa.OSFile(stream.name) as stored, _open_file(stream.name, stored) as file:
+        # As bytes, for a name need not be UTF-8.
+        with pa.OSFile(os.fsencode(stream.name)) as stored, _open_file(stream.name, stored) as file:
             yield file
         return
     with tempfile.TemporaryFile() as copy:
@@ -49,14 +52,17 @@ def read_codec(file: pq.ParquetFile) -> str:
 def parquet_windows(name: str, file: pq.ParquetFile, text: int) -> Iterator[Window]:
     """Yields the windows of a Parquet file; `text` is the index of its column of texts.
 
+    A row group without rows becomes a window without rows.
+
     Raises:
-        InputError: Data is damaged, or a text is not UTF-8, which Parquet does not check.
+        InputError: Data is damaged, fewer rows can be read than the file promises, or a text is not UTF-8, which
+            Parquet does not check.
     """
     first = 0  # the window's first row in the file
     for group in range(file.metadata.num_row_groups):
         left = file.metadata.row_group(group).num_rows
-        for batch in _read_batches(name, file, group):
-            for rows in _split_batch(batch) if batch.num_rows else ():
+        for batch in _read_group(name, file, group):
+            for rows in _split_batch(batch):
                 left -= rows.num_rows
                 texts = _validate_texts(name, rows.column(text), rows.schema.field(text).name, first)
                 first += rows.num_rows
@@ -67,6 +73,9 @@ def parquet_windows(name: str, file: pq.ParquetFile, text: int) -> Iterator[Wind
 def _open_file(name: str, stored: pa.NativeFile) -> Iterator[pq.ParquetFile]:
     try:
         file = pq.ParquetFile(stored, pre_buffer=False, buffer_size=_PAGE_BUFFER)
+        _ = file.schema_arrow
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: a column's name is not UTF-8: write the file again with names that are") from error
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{name}: not a whole Parquet file ({first_line(error)}): fetch it again, or name its --format"
@@ -77,6 +86,7 @@ def _open_file(name: str, stored: pa.NativeFile) -> Iterator[pq.ParquetFile]:
 
 def _copy_content(stream: Stream, compression: Compression | None, copy: IO[bytes]) -> None:
     reader = decompress(stream, compression)
+    copied = False
     while True:
         try:
             data = reader.read(1 << 20)
@@ -84,6 +94,9 @@ def _copy_content(stream: Stream, compression: Compression | None, copy: IO[byte
             raise cannot_read(stream.name, error, compression) from error
         if not data:
             break
+        if not copied and not data.startswith(_MAGIC):  # or an endless stream of something else would fill the disk
+            raise InputError(f"{stream.name}: not a whole Parquet file (it does not begin as one): name its --format")
+        copied = True
         try:
             copy.write(data)
             copy.flush()
@@ -95,14 +108,58 @@ def _copy_content(stream: Stream, compression: Compression | None, copy: IO[byte
     copy.seek(0)
 
 
+def _read_group(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
+    """Yields all rows of a row group, and one batch without rows where it has none."""
+    promised = file.metadata.row_group(group).num_rows
+    _check_values(name, file, group)
+    if promised == 0:
+        yield pa.record_batch([pa.nulls(0, kind) for kind in file.schema_arrow.types], schema=file.schema_arrow)
+        return
+    found = 0
+    for batch in _read_batches(name, file, group):
+        if batch.num_rows:
+            found += batch.num_rows
+            yield batch
+    # pyarrow stops in silence at a page without values.
+    if found != promised:
+        raise InputError(
+            f"{name}: row group {group} promises {promised} rows, and pyarrow reads {found}"
+            f"{_name_short_column(file, group)}: write the file again, without dictionaries or with larger pages"
+        )
+
+
 def _read_batches(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
     metadata = file.metadata.row_group(group)
     average = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
     rows = max(1, min(source.WINDOW_ROWS, source.WINDOW_BYTES // average))
     try:
         yield from file.iter_batches(batch_size=rows, row_groups=[group])
+    except pa.ArrowMemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{name}: row group {group} is damaged ({first_line(error)}): fetch the file again") from error
+
+
+def _check_values(name: str, file: pq.ParquetFile, group: int) -> None:
+    """Checks that no column has more values than the row group has rows, for pyarrow would leave them out."""
+    metadata = file.metadata.row_group(group)
+    for index in range(metadata.num_columns):
+        values = metadata.column(index).num_values
+        if values > metadata.num_rows and file.schema.column(index).max_repetition_level == 0:
+            raise InputError(
+                f"{name}: row group {group} is damaged (column '{file.schema.column(index).path}' has {values} values "
+                f"for {metadata.num_rows} rows): fetch the file again"
+            )
+
+
+def _name_short_column(file: pq.ParquetFile, group: int) -> str:
+    """Returns the first column that has fewer rows than its row group, for a message."""
+    promised = file.metadata.row_group(group).num_rows
+    for column in file.schema_arrow.names:
+        with suppress(pa.ArrowException, OSError):
+            if sum(batch.num_rows for batch in file.iter_batches(row_groups=[group], columns=[column])) < promised:
+                return f" of column '{column}'"
+    return ""
 
 
 def _split_batch(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

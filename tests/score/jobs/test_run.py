@@ -132,6 +132,15 @@ class TestParquet:
         else:
             assert content.splitlines()[:2] == ["good film\tnegative\t0.09090909", "\t\t"]
 
+    def test_row_groups_without_rows_are_kept(self, tmp_path: Path, run) -> None:
+        source = tmp_path / "a.parquet"
+        with pq.ParquetWriter(source, pa.schema({"text": pa.string()})) as writer:
+            for rows in (0, 3, 0, 0, 2, 0):
+                writer.write_table(pa.table({"text": pa.array(["a"] * rows, pa.string())}))
+        run(source)
+        groups = pq.ParquetFile(tmp_path / "a.scored.parquet").metadata
+        assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [0, 3, 0, 0, 2, 0]
+
 
 class TestSeveralModels:
     def test_each_has_columns_of_its_own_in_order(self, tmp_path: Path, run, make_scorer) -> None:

@@ -106,3 +106,63 @@ def test_an_empty_table(tmp_path: Path, read: Read) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), path)
     assert read(path)[0] == []
+
+
+def test_rows_that_pyarrow_leaves_out_are_reported(tmp_path: Path, read: Read) -> None:
+    path = tmp_path / "a.parquet"
+    # Pages this small make pyarrow write an empty one, at which it stops in silence when it reads them.
+    table = pa.table({"review": ["good", "bad", "fine"], "x": [[1.0, 2.0], [3.0], None]})
+    pq.write_table(table, path, row_group_size=1, data_page_size=1)
+    assert pq.ParquetFile(path).metadata.num_rows == 3
+    with pytest.raises(InputError, match=r"row group 0 promises 1 rows, and pyarrow reads 0 of column 'x': write"):
+        read(path)
+
+
+def test_a_row_group_with_more_values_than_rows_is_damaged(tmp_path: Path, read: Read) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["x"] * 77}), path, compression="none")
+    content = path.read_bytes()
+    at = content.rindex(b"\x16\x9a\x01")  # the row group's number of rows: an int64 field, and 77 as thrift writes it
+    path.write_bytes(content[:at] + b"\x16\x98\x01" + content[at + 3 :])
+    assert pq.ParquetFile(path).metadata.row_group(0).num_rows == 76
+    with pytest.raises(InputError, match=r"row group 0 is damaged \(column 'text' has 77 values for 76 rows\)"):
+        read(path)
+
+
+def test_row_groups_without_rows_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    kinds = {"text": pa.string(), "d": pa.dictionary(pa.int8(), pa.string()), "m": pa.map_(pa.string(), pa.uuid())}
+    with pq.ParquetWriter(path, pa.schema(kinds)) as writer:
+        for rows in (0, 2, 0, 0):
+            writer.write_table(pa.table([pa.nulls(rows, kind) for kind in kinds.values()], schema=writer.schema))
+    with open_source(str(path), format=parse_file_name("a.parquet")) as source:
+        windows = list(source.windows)
+    assert [(each.rows.num_rows, len(each.texts), each.ends_group) for each in windows] == [
+        (0, 0, True),
+        (2, 2, True),
+        (0, 0, True),
+        (0, 0, True),
+    ]
+    assert all(each.rows.schema.equals(source.schema) for each in windows)
+
+
+def test_a_path_that_is_not_utf_8(tmp_path: Path, read: Read) -> None:
+    path = tmp_path / "caf\udce9.parquet"
+    with path.open("wb") as file:
+        pq.write_table(pa.table({"text": ["a"]}), file)
+    assert read(path)[0] == ["a"]
+
+
+@pytest.mark.parametrize("store_schema", [True, False])
+def test_a_column_name_that_is_not_utf_8(tmp_path: Path, store_schema: bool, read: Read) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"caf_": ["a"]}), path, store_schema=store_schema)
+    path.write_bytes(path.read_bytes().replace(b"caf_", b"caf\xe9"))
+    with pytest.raises(InputError, match=r"a\.parquet: a column's name is not UTF-8: write the file again"):
+        read(path)
+
+
+def test_a_stream_of_something_else_is_not_copied(set_stdin: Callable[[bytes], None], read: Read) -> None:
+    set_stdin(b"text\n" * 1_000_000)
+    with pytest.raises(InputError, match=r"stdin: not a whole Parquet file"):
+        read("-", format="parquet")
