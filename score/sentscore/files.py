@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from sentscore.errors import OutputError, first_line
 
+_AT_FDCWD: Final = -100  # of Linux: names are looked up in the current folder
+_RENAME_NOREPLACE: Final = 1
+
 
 @contextmanager
-def new_file(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, parents: bool = False, replace: bool = True) -> Iterator[BinaryIO]:
     """Opens a new file that takes its place when the body of the `with` ends well, and is removed otherwise.
 
-    A file that is there is replaced. A symbolic link stays, and the file that it points to is replaced. The mode
-    follows the umask. What killed processes left of the same file is removed.
+    A symbolic link stays, and the file that it points to is the one that is made. The mode follows the umask. What
+    killed processes left of the same file is removed.
 
     Args:
         path: The file's place.
         parents: Whether to make the folders above it.
+        replace: Whether to replace a file that is there. Otherwise it stays, even one that another process makes while
+            the body runs.
 
     Raises:
-        OutputError: The folder cannot be written to or the disk is full, at any write inside the body too.
+        OutputError: The folder cannot be written to, the disk is full, at any write inside the body too, or a file
+            is there that is not to be replaced.
     """
     place = Path(os.path.realpath(path))
-    file: BinaryIO | None = None
-    try:
+    with ExitStack() as stack:
         with output_errors(str(path)):
             if parents:
                 place.parent.mkdir(parents=True, exist_ok=True)
+            if not replace and os.path.lexists(place):
+                raise _appeared(path)
             _remove_leftovers(path)
-            file, part = _open_part(path)
-        yield file
-        file.flush()
-        with output_errors(str(path)):
-            os.fsync(file.fileno())
-            if os.name == "nt":  # an open file cannot be renamed there
-                file.close()
-            part.replace(place)
-    except BaseException:
-        # The error that led here counts, not one from closing a file that is thrown away.
-        if file is not None:
-            with suppress(OSError, OutputError):
-                file.close()
-            with suppress(OSError):
-                part.unlink()
-        raise
-    # The file is in its place by now, and its content on disk. Some systems cannot sync folders.
-    with suppress(OSError):
-        file.close()
-    with suppress(OSError), _open_descriptor(place.parent) as descriptor:
-        os.fsync(descriptor)
+            # Names are looked up in the open folder, so that the part can be removed after the folder was moved away.
+            folder = stack.enter_context(_open_folder(place.parent))
+        part = _Part(path, folder)
+        try:
+            with output_errors(str(path)):
+                file = part.open()
+            yield file
+            file.flush()
+            with output_errors(str(path)):
+                os.fsync(file.fileno())
+                folder.check_place(path)
+                if os.name == "nt":  # an open file cannot be renamed there
+                    file.close()
+                if replace:
+                    folder.replace(part.name, place)
+                elif not folder.rename_if_free(part.name, place):
+                    raise _appeared(path)
+        except BaseException:
+            part.discard()
+            raise
+        # The file is in its place by now, and its content on disk. Some systems cannot sync folders.
+        with suppress(OSError):
+            file.close()
+        with suppress(OSError), _open_descriptor(place.parent) as descriptor:
+            os.fsync(descriptor)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -90,14 +103,17 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     with ExitStack() as stack:
         stack.enter_context(output_errors(str(path)))
         _remove_leftovers(path)
-        if os.path.lexists(path) and not replace:
-            raise OutputError(f"{path}: exists already: remove it or choose another folder")
+        if os.path.lexists(path) and not (replace and path.is_dir()):
+            kind = "exists already" if path.is_dir() else "is no folder"
+            raise OutputError(f"{path}: {kind}: remove it or choose another folder")
         place.parent.mkdir(parents=True, exist_ok=True)
         part = _make_part_folder(path, stack)
         yield part
+        if os.path.lexists(place) and not replace:
+            raise OutputError(f"{path}: exists already, made meanwhile: remove it or choose another folder")
         old = hidden_sibling(path, f"{secrets.token_hex(4)}.old")
         try:
-            if place.exists():
+            if replace and place.exists():
                 _lock_folder(place, stack)
                 place.rename(old)
             part.rename(place)
@@ -166,10 +182,10 @@ def output_errors(name: str) -> Iterator[None]:
 
 
 class _OutputFile(io.FileIO):
-    """A new file whose failed writes are `OutputError`s that name the output."""
+    """A file whose failed writes are `OutputError`s that name the output."""
 
-    def __init__(self, part: Path, output: Path) -> None:
-        super().__init__(part, "xb")
+    def __init__(self, descriptor: int, output: Path) -> None:
+        super().__init__(descriptor, "wb")
         self._output = output
 
     def write(self, content: Any, /) -> int:  # noqa: ANN401 - any buffer
@@ -177,15 +193,141 @@ class _OutputFile(io.FileIO):
             return super().write(content)
 
 
-def _open_part(path: Path) -> tuple[BinaryIO, Path]:
-    """Opens and locks a new file beside `path`; a lock keeps other processes from removing it."""
-    while True:
-        part = hidden_sibling(path, f"{secrets.token_hex(4)}.part")
-        file = io.BufferedWriter(_OutputFile(part, path))
-        lock(file)
-        if has_name(file, part):
-            return file, part
-        file.close()  # another process removed it before it was locked
+class _Folder:
+    """An open folder whose files are named in it, wherever it is moved to.
+
+    Args:
+        path: The folder.
+        descriptor: The open folder; None where a system names files by their paths alone.
+    """
+
+    def __init__(self, path: Path, descriptor: int | None) -> None:
+        self._path = path
+        self.descriptor = descriptor
+
+    def locate(self, file: Path) -> str:
+        """Returns what to call a file of this folder beside the descriptor."""
+        return str(file) if self.descriptor is None else file.name
+
+    def check_place(self, output: Path) -> None:
+        """Checks that the folder still is where it was.
+
+        Raises:
+            OutputError: It was moved or removed.
+        """
+        there = self.descriptor is None
+        with suppress(OSError):
+            there = there or os.path.samestat(os.fstat(self.descriptor or 0), self._path.stat())
+        if not there:
+            raise OutputError(f"{output}: the folder {self._path} was moved or removed meanwhile: bring it back")
+
+    def replace(self, name: str, place: Path) -> None:
+        """Renames a file, and replaces what has the new name."""
+        os.replace(name, self.locate(place), src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def rename_if_free(self, name: str, place: Path) -> bool:
+        """Renames a file. Returns False if something has the new name; then nothing is changed."""
+        new = self.locate(place)
+        try:
+            if os.name == "nt":  # renaming replaces nothing there
+                os.rename(name, new)  # noqa: PTH104 - the same call as below
+            else:
+                self._rename_without_replacing(name, new)
+        except FileExistsError:
+            return False
+        return True
+
+    def _rename_without_replacing(self, name: str, new: str) -> None:
+        fd = self.descriptor
+        try:
+            os.link(name, new, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
+        except FileExistsError:
+            # A network file system may say so when it repeats a call whose answer was lost.
+            if not os.path.samestat(os.lstat(name, dir_fd=fd), os.lstat(new, dir_fd=fd)):
+                raise
+        except OSError:
+            # FAT and some others give a file only one name.
+            if not _call_renameat2(fd, name, new):
+                # Nothing is left but to look once more.
+                with suppress(FileNotFoundError):
+                    os.lstat(new, dir_fd=fd)
+                    raise FileExistsError(new) from None
+                os.rename(name, new, src_dir_fd=fd, dst_dir_fd=fd)
+            return
+        os.unlink(name, dir_fd=fd)
+
+
+class _Part:
+    """A file on its way to its place, with a name of its own beside it.
+
+    Attributes:
+        name: What it is called in its folder.
+    """
+
+    def __init__(self, path: Path, folder: _Folder) -> None:
+        self._path = path
+        self._folder = folder
+        self._file: BinaryIO | None = None
+        self.name = ""
+
+    def open(self) -> BinaryIO:
+        """Opens and locks a new file; a lock keeps other processes from removing it."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        while True:
+            place = hidden_sibling(self._path, f"{secrets.token_hex(4)}.part")
+            self.name = self._folder.locate(place)
+            descriptor = os.open(self.name, flags, 0o666, dir_fd=self._folder.descriptor)
+            self._file = io.BufferedWriter(_OutputFile(descriptor, self._path))
+            lock(self._file)
+            if has_name(self._file, place):
+                return self._file
+            self._file.close()  # another process removed it before it was locked
+
+    def discard(self) -> None:
+        """Closes and removes the file. The error that led here counts, and not one from this."""
+        if self._file is not None:
+            with suppress(OSError, OutputError):
+                self._file.close()
+        if self.name:  # an interrupt may come when the file is made and not yet known here
+            with suppress(OSError):
+                os.unlink(self.name, dir_fd=self._folder.descriptor)
+
+
+@contextmanager
+def _open_folder(path: Path) -> Iterator[_Folder]:
+    if not {os.open, os.link, os.rename, os.unlink, os.stat} <= os.supports_dir_fd:  # as on Windows
+        yield _Folder(path, None)
+        return
+    # O_PATH asks for no right to list the folder, for one can write to it without.
+    descriptor = os.open(path, getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0))
+    try:
+        yield _Folder(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _call_renameat2(folder: int | None, name: str, new: str) -> bool:
+    """Renames a file by the system call of Linux that replaces nothing. Returns False where that is not possible.
+
+    Raises:
+        FileExistsError: Something has the new name.
+    """
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    descriptor = _AT_FDCWD if folder is None else folder
+    if renameat2(descriptor, os.fsencode(name), descriptor, os.fsencode(new), _RENAME_NOREPLACE) == 0:
+        return True
+    if ctypes.get_errno() == errno.EEXIST:
+        raise FileExistsError(new)
+    return False
+
+
+def _appeared(path: Path) -> OutputError:
+    return OutputError(f"{path}: exists already, made meanwhile: move it away, or give --force to replace it")
 
 
 def _make_part_folder(path: Path, stack: ExitStack) -> Path:
@@ -213,7 +355,7 @@ def _remove_leftovers(path: Path) -> None:
     place = Path(os.path.realpath(path))
     for suffix in ("*.part", "*.old"):
         for left in place.parent.glob(hidden_sibling(path, suffix).name):
-            with suppress(OSError), _open_descriptor(left) as descriptor:
+            with suppress(OSError), _open_own(left) as descriptor:
                 if lock(descriptor):
                     if left.suffix == ".old" and not place.exists():
                         left.rename(place)
@@ -224,8 +366,28 @@ def _remove_leftovers(path: Path) -> None:
 
 
 @contextmanager
+def _open_own(path: Path) -> Iterator[int]:
+    """Opens a file or folder, but not one of another user, nor a link, a pipe or a device.
+
+    Others who can write to the folder could have put those there, and a pipe would be waited for.
+
+    Raises:
+        OSError: It cannot be opened, or is to be left alone.
+    """
+    status = path.lstat()  # before it is opened: some devices do something when they are
+    own = os.name == "nt" or status.st_uid == os.geteuid()
+    if not own or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+    with _open_descriptor(path) as descriptor:
+        if not os.path.samestat(status, os.fstat(descriptor)):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        yield descriptor
+
+
+@contextmanager
 def _open_descriptor(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY)
+    """Opens a file or folder; a link is not followed, and a pipe not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         yield descriptor
     finally:

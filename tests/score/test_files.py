@@ -5,12 +5,13 @@ import fcntl
 import os
 import resource
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -197,6 +198,138 @@ def fill_and_fail(folder: Path, error: BaseException, *, replace: bool = False) 
     with new_folder(folder, replace=replace) as content:
         (content / "half").touch()
         raise error
+
+
+def occupy(path: Path, content: bytes = b"of another process") -> None:
+    """Makes or replaces a file while another one of the same name is made."""
+    path.write_bytes(content)
+
+
+def refuse_links(*arguments: object, **names: object) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+class TestNotReplacing:
+    def test_one_that_exists_is_left_at_once(self, tmp_path: Path) -> None:
+        occupy(tmp_path / "a")
+        with pytest.raises(OutputError, match="a: exists already, made meanwhile: move it away, or give --force"):
+            new_file(tmp_path / "a", replace=False).__enter__()
+        assert files(tmp_path) == ["a"]
+
+    @pytest.mark.parametrize("way", ["link", "renameat2", "look"])
+    @pytest.mark.parametrize("make", [occupy, Path.mkdir, lambda path: path.symlink_to("nothing")])
+    def test_one_that_appears_meanwhile_stays(
+        self, tmp_path: Path, way: str, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if way != "link":
+            monkeypatch.setattr(os, "supports_dir_fd", {refuse_links, *os.supports_dir_fd})
+            monkeypatch.setattr(os, "link", refuse_links)
+        if way == "look":
+            monkeypatch.setattr("sentscore.files._call_renameat2", lambda *names: False)
+
+        def write(path: Path) -> None:
+            with new_file(path, replace=False) as file:
+                file.write(b"ours")
+                if path.name == "a":
+                    make(path)
+
+        with pytest.raises(OutputError, match="a: exists already, made meanwhile"):
+            write(tmp_path / "a")
+        write(tmp_path / "b")
+        assert files(tmp_path) == ["a", "b"]
+        assert (tmp_path / "b").read_bytes() == b"ours"
+        assert (tmp_path / "b").stat().st_nlink == 1
+        if make is occupy:
+            assert (tmp_path / "a").read_bytes() == b"of another process"
+
+    def test_a_link_to_nothing_is_filled(self, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to("file")
+        with new_file(tmp_path / "link", replace=False) as file:
+            file.write(b"x")
+        assert (tmp_path / "file").read_bytes() == b"x"
+        assert files(tmp_path) == ["file", "link"]
+
+    def test_a_folder_that_appears_meanwhile_stays(self, tmp_path: Path) -> None:
+        def fill() -> None:
+            with new_folder(tmp_path / "data"):
+                (tmp_path / "data").mkdir()
+
+        with pytest.raises(OutputError, match="data: exists already, made meanwhile"):
+            fill()
+        assert files(tmp_path) == ["data"]
+
+    def test_a_file_is_not_replaced_by_a_folder(self, tmp_path: Path) -> None:
+        occupy(tmp_path / "data")
+        with pytest.raises(OutputError, match="data: is no folder"):
+            new_folder(tmp_path / "data", replace=True).__enter__()
+        assert files(tmp_path) == ["data"]
+
+
+def make_socket(path: Path) -> None:
+    with chdir(path.parent), socket.socket(socket.AF_UNIX) as file:  # the whole path may be too long for one
+        file.bind(path.name)
+
+
+def make_device(path: Path) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+
+
+class TestSharedFolders:
+    """Others who can write to the folder have put something there that has the name of a part."""
+
+    @pytest.mark.parametrize("suffix", ["part", "old"])
+    @pytest.mark.parametrize(
+        "make", [os.mkfifo, make_socket, make_device, lambda path: path.symlink_to(path.parent / "precious")]
+    )
+    def test_only_files_and_folders_are_opened(self, tmp_path: Path, make: Callable[[Path], None], suffix: str) -> None:
+        (tmp_path / "precious").mkdir()
+        left = hidden_sibling(tmp_path / "a", f"0123abcd.{suffix}")
+        make(left)
+        write_file(tmp_path / "a", b"text")  # a pipe would be waited for here
+        with new_folder(tmp_path / "b"):
+            pass
+        assert files(tmp_path) == sorted([left.name, "a", "b", "precious"])
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+    @pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
+    def test_those_of_another_user_stay(self, tmp_path: Path, make: Callable[[Path], None]) -> None:
+        left = hidden_sibling(tmp_path / "a", "0123abcd.part")
+        make(left)
+        os.chown(left, NOBODY, NOBODY)
+        write_file(tmp_path / "a", b"text")
+        assert files(tmp_path) == sorted([left.name, "a"])
+
+
+class TestMovedFolders:
+    @pytest.mark.parametrize("replace", [True, False])
+    @pytest.mark.parametrize("put_another", [True, False])
+    def test_no_part_is_left_in_a_folder_that_is_moved_away(
+        self, tmp_path: Path, replace: bool, put_another: bool
+    ) -> None:
+        (tmp_path / "old").mkdir()
+
+        def write() -> None:
+            with new_file(tmp_path / "old" / "a", replace=replace):
+                (tmp_path / "old").rename(tmp_path / "new")
+                if put_another:
+                    (tmp_path / "old").mkdir()
+
+        with pytest.raises(OutputError, match=r"a: the folder .*old was moved or removed meanwhile: bring it back"):
+            write()
+        assert files(tmp_path) == (["new", "old"] if put_another else ["new"])
+        assert files(tmp_path / "new") == []
+
+    def test_folders_need_not_be_readable(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            os.chown(name, NOBODY, NOBODY) if os.geteuid() == 0 else None
+            Path(name).chmod(0o300)
+            with unprivileged(), new_file(Path(name) / "a", replace=False) as file:
+                file.write(b"x")
+            Path(name).chmod(0o700)
+            assert files(Path(name)) == ["a"]
 
 
 class TestNewFolder:

@@ -148,7 +148,7 @@ def file(
         jobs = [plan_whole(inputs, output=output, force=force)]
     else:
         chosen = parse_format(format) if format is not None else None
-        jobs = plan_jobs(inputs, output=output, format=chosen, force=force or skip_existing)
+        jobs = plan_jobs(inputs, output=output, format=chosen, force=force, skip_existing=skip_existing)
     if skip_existing:
         jobs = _without_existing(jobs, on_skip)
         if not jobs:

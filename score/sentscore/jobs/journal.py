@@ -184,7 +184,7 @@ def _open_and_lock(path: Path) -> BinaryIO | None:
         The file; None if it cannot be opened, if another process has locked it, or if it is not a plain file of this
         user with a single name. Others who can write to the folder could have put a link there, or scores.
     """
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDWR | os.O_CREAT | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
     try:
         file = os.fdopen(os.open(path, flags, 0o666), "r+b")
     except OSError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sentscore.errors import OutputError, UsageError
+from sentscore.errors import InputError, OutputError, UsageError
 from sentscore.formats import KNOWN_FORMATS, Format, Kind, parse_file_name, scored_name
 from sentscore.sinks.targets import STDOUT, Target
 from sentscore.sources.streams import open_stream
@@ -41,6 +42,7 @@ def plan_jobs(
     output: str | None,
     format: Format | None,
     force: bool,
+    skip_existing: bool = False,
 ) -> list[Job]:
     """Plans a job for each input that is a table.
 
@@ -50,6 +52,7 @@ def plan_jobs(
             `NAME.scored.EXT` beside each input, and for stdout where the input is stdin.
         format: The format of every input; None to go by the names.
         force: Whether a file that exists may be replaced.
+        skip_existing: Whether one may exist because its job is going to be left out.
 
     Raises:
         UsageError: The options do not fit together, or a name does not tell a format.
@@ -59,14 +62,15 @@ def plan_jobs(
     if len(set(inputs)) < len(inputs):
         twice = next(name for name in inputs if inputs.count(name) > 1)
         raise UsageError(f"{twice}: given twice: name each input once")
+    _check_names(inputs, output)
     folder = Path(output) if output not in {None, STDOUT} and Path(str(output)).is_dir() else None
     if len(inputs) > 1 and output is not None and folder is None:
         raise UsageError(f"--output {output}: {len(inputs)} inputs need a folder that exists, or no --output")
     jobs = [_plan_job(name, output, folder, format) for name in inputs]
     _check_distinct(jobs)
     for job in jobs:
-        _check_target(job.target, inputs, force=force, or_else="--skip-existing to leave it out, ")
-    return jobs
+        _check_target(job.target, inputs, may_exist=force or skip_existing, or_else="--skip-existing to leave it out, ")
+    return [_allow_replacing(job) for job in jobs] if force else jobs
 
 
 def plan_whole(inputs: Sequence[str], *, output: str | None, force: bool) -> Job:
@@ -76,28 +80,67 @@ def plan_whole(inputs: Sequence[str], *, output: str | None, force: bool) -> Job
         UsageError: The name of the output does not tell a format.
         OutputError: The output exists already, or its folder does not.
     """
+    _check_names(inputs, output)
     csv = Format(Kind.CSV)
     target = Target(None, csv) if output in {None, STDOUT} else _named_target(Path(str(output)), csv)
-    _check_target(target, inputs, force=force)
-    return Job(tuple(inputs), None, target, whole=True)
+    _check_target(target, inputs, may_exist=force)
+    job = Job(tuple(inputs), None, target, whole=True)
+    return _allow_replacing(job) if force else job
 
 
-def _check_target(target: Target, inputs: Sequence[str], *, force: bool, or_else: str = "") -> None:
+def _allow_replacing(job: Job) -> Job:
+    """Returns the job with an output that may be replaced."""
+    return job if job.target.device else replace(job, target=replace(job.target, replace=True))
+
+
+def _check_names(inputs: Sequence[str], output: str | None) -> None:
+    """Checks that the inputs and the value of `--output` have names that a file system can have.
+
+    Raises:
+        UsageError: The output's name is empty, which a path would take for the current folder.
+        InputError: The name of an input is too long.
+        OutputError: That of the output is.
+    """
+    if output == "":
+        raise UsageError("--output is empty: name a file or a folder, or - for stdout")
+    for name in inputs:
+        if _is_too_long(Path(name)):
+            raise InputError(f"{name}: no such file: the name is too long for the file system: check it")
+    if output is not None:
+        _check_length(Path(output))
+
+
+def _check_length(output: Path) -> None:
+    if _is_too_long(output):
+        raise OutputError(f"{output}: the name is too long for the file system: give a shorter --output")
+
+
+def _is_too_long(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
+
+
+def _check_target(target: Target, inputs: Sequence[str], *, may_exist: bool, or_else: str = "") -> None:
     """Checks that an output can be made; `or_else` is a remedy beside `--force` for one that exists.
 
     Raises:
         UsageError: The output is one of the inputs.
-        OutputError: The output exists already and `force` is not given, it is a folder, or its folder is missing.
+        OutputError: The output exists already and must not, it is a folder, its folder is missing, or its name is too
+            long.
     """
     path = target.path
     if path is None or target.device:
         return
+    _check_length(path)
     for name in inputs:
         if name != STDOUT and _is_same_file(path, Path(name)):
             raise UsageError(f"{path}: is the input itself: give another --output")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder: name a file in it with --output")
-    if not force and os.path.lexists(path):
+    if not may_exist and os.path.lexists(path):
         raise OutputError(f"{path}: exists already: give --force to replace it, {or_else}or another --output")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}: make it first")

@@ -139,7 +139,7 @@ def _open_destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
             with suppress(OSError):
                 device.close()
     else:
-        with new_file(target.path) as file:
+        with new_file(target.path, replace=target.replace) as file:
             yield file
 
 

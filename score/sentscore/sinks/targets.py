@@ -20,11 +20,13 @@ class Target:
         path: The file; None for stdout.
         format: The output's format; None for that of the input, which may not be known yet.
         device: Whether the path is a device or a pipe, which is written to and never replaced.
+        replace: Whether a file that is there is replaced.
     """
 
     path: Path | None
     format: Format | None
     device: bool = False
+    replace: bool = False
 
     @property
     def name(self) -> str:

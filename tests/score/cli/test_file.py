@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 
 from sentscore import Scorer, __version__
 from sentscore.cli.file import file
+from sentscore.formats import Kind
 from sentscore.model.options import ModelOptions
+from sentscore.sinks.text_writers import encode_delimited
 
 REVIEWS = Path(__file__).parents[2] / "data" / "reviews.parquet"
 
@@ -209,6 +212,47 @@ class TestFileErrors:
         (reviews.parent / "reviews.scored.csv").write_text("old")
         assert invoke("file", reviews, "-m", tiny_artifact, "-f").exit_code == 0
         assert (reviews.parent / "reviews.scored.csv").read_text().startswith("id,review,sentiment,score\n")
+
+    @pytest.mark.parametrize("option", [(), ("--skip-existing",)])
+    def test_an_output_that_appears_while_the_job_runs_stays_and_the_scores_are_kept(
+        self,
+        reviews: Path,
+        tiny_artifact: Path,
+        option: tuple[str, ...],
+        monkeypatch: pytest.MonkeyPatch,
+        invoke,
+        assert_one_line,
+    ) -> None:
+        def encode(batch: pa.RecordBatch, kind: Kind) -> bytes:
+            output.write_text("of another process")
+            return encode_delimited(batch, kind)
+
+        output = reviews.with_name("reviews.scored.csv")
+        monkeypatch.setattr("sentscore.jobs.journal._WRITE_EVERY_S", 0.0)
+        with monkeypatch.context() as patch:
+            patch.setattr("sentscore.sinks.open.encode_delimited", encode)
+            result = invoke("file", reviews, "-m", tiny_artifact, *option)
+        assert_one_line(
+            result, 6, "exists already, made meanwhile: .* give --force to replace it; what is scored is kept"
+        )
+        assert output.read_text() == "of another process"
+        result = invoke("file", reviews, "-m", tiny_artifact, "--force")
+        assert "2 scored (2 by the run before)" in result.stderr
+        assert output.read_text().startswith("id,review,sentiment,score\n")
+        assert files(reviews.parent) == ["reviews.csv", "reviews.scored.csv"]
+
+    @pytest.mark.parametrize("ending", ["csv", "jsonl", "txt", "parquet", "csv.gz"])
+    def test_a_name_that_is_not_utf8_is_one_for_every_format(
+        self, reviews: Path, tiny_artifact: Path, ending: str, invoke
+    ) -> None:
+        folder = reviews.parent / os.fsdecode(b"folder \xff")
+        folder.mkdir()
+        output = folder / os.fsdecode(b"\xfe." + ending.encode())
+        assert invoke("file", reviews, "-m", tiny_artifact, "-o", output).exit_code == 0
+        assert files(folder) == [output.name]
+
+    def test_an_empty_output_is_not_the_current_folder(self, reviews: Path, invoke, assert_one_line) -> None:
+        assert_one_line(invoke("file", reviews, "-o", ""), 2, "--output is empty")
 
     def test_a_model_given_twice(self, reviews: Path, tiny_artifact: Path, invoke, assert_one_line) -> None:
         assert_one_line(invoke("file", reviews, "-m", tiny_artifact, "-m", tiny_artifact), 2, "lstm: given twice")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sentscore.errors import OutputError, UsageError
+from sentscore.errors import InputError, OutputError, UsageError
 from sentscore.formats import Compression, Format, Kind
 from sentscore.jobs import Job, plan_jobs, plan_whole
 from sentscore.sinks import Target
@@ -112,3 +112,46 @@ def test_whole_files_go_to_stdout_as_csv_or_to_one_output(tmp_path: Path) -> Non
     path.touch()
     with pytest.raises(OutputError, match="exists already"):
         plan_whole(["a", "b"], output=str(path), force=False)
+
+
+def test_only_force_replaces_an_output_that_appears_later(tmp_path: Path) -> None:
+    assert [plan(tmp_path / "a.csv", force=force)[0].target.replace for force in (False, True)] == [False, True]
+    assert not plan(tmp_path / "a.csv", skip_existing=True)[0].target.replace
+    whole = [plan_whole(["a"], output=str(tmp_path / "b.csv"), force=force) for force in (False, True)]
+    assert [job.target.replace for job in whole] == [False, True]
+
+
+def test_one_that_exists_may_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.scored.csv").touch()
+    [job] = plan(tmp_path / "a.csv", skip_existing=True)
+    assert job.target.exists
+
+
+class TestNames:
+    def test_an_empty_output_is_not_the_current_folder(self) -> None:
+        with pytest.raises(UsageError, match="--output is empty: name a file"):
+            plan("a.csv", output="")
+        with pytest.raises(UsageError, match="--output is empty"):
+            plan_whole(["a.csv"], output="", force=False)
+
+    @pytest.mark.parametrize("name", ["n" * 252 + ".csv", "folder/" * 600 + "a.csv", "n" * 256 + "/a.csv"])
+    def test_one_that_no_file_can_have(self, name: str) -> None:
+        for plan_one in (
+            lambda: plan("a.csv", output=name),
+            lambda: plan("a.csv", "b.csv", output=name),
+            lambda: plan_whole(["a.csv"], output=name, force=False),
+        ):
+            with pytest.raises(OutputError, match=r"n?/?a?\.csv: the name is too long .* give a shorter --output"):
+                plan_one()
+        for plan_one in (lambda: plan(name), lambda: plan_whole([name], output=None, force=False)):
+            with pytest.raises(InputError, match="no such file: the name is too long"):
+                plan_one()
+
+    def test_a_default_output_that_no_file_can_have(self, tmp_path: Path) -> None:
+        path = tmp_path / ("n" * 251 + ".csv")
+        path.touch()
+        with pytest.raises(OutputError, match=r"n\.scored\.csv: the name is too long .* give a shorter --output"):
+            plan(path)
+        with pytest.raises(OutputError, match="too long"):
+            plan(path, output=tmp_path)
+        assert len(plan(path, output=tmp_path / "short.csv")) == 1
