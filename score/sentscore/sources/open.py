@@ -75,7 +75,7 @@ def _open_parquet(
 def _open_jsonl(
     stream: Stream, compression: Compression | None, column: str | None, added: Sequence[str], *, keep_json: bool
 ) -> Source:
-    from sentscore.sources import jsonl
+    from sentscore.sources import json_table, jsonl
 
     windows = jsonl.numbered_windows(read_lines(stream, compression))
     first = next(windows, [])
@@ -85,9 +85,11 @@ def _open_jsonl(
         key = jsonl.choose_key(stream.name, first, column, added)
         rows = jsonl.raw_windows(stream, windows, key, added)
     else:
-        schema = jsonl.table_schema(stream.name, first, column)
-        text = _find_text(stream.name, schema, column, added)
-        rows = jsonl.table_windows(stream, windows, schema, text)
+        table = json_table.infer_table(stream.name, first, column)
+        schema = table.schema
+        text = choose_column(stream.name, table.columns, column)
+        check_names_free(stream.name, schema.names, added)
+        rows = json_table.table_windows(stream, windows, table, text)
     return Source(stream.name, Kind.JSONL, schema, text, rows, size=stream.size, raw_json=keep_json)
 
 

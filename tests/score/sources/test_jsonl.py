@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from sentscore.errors import InputError, UsageError
-from sentscore.formats import parse_file_name
-from sentscore.sources import Source, open_source
+from sentscore.sources import Source
 from sentscore.sources import source as source_module
 
 Read = Callable[..., tuple[list[str | None], Source]]
@@ -39,7 +38,7 @@ def test_json_lines(tmp_path: Path, ending: str, read: Read, compress: Compress)
         ('{"text": "a"} {"text": "b"}', "line 2 is not JSON"),
         ('["a"]', "line 2 is not a JSON object"),
         ('{"text": 3}', "'text' is a number and a string, not text"),
-        ("[" * 100_000, "line 2 is not JSON"),
+        ("[" * 100_000, "line 2 is nested too deeply"),
     ],
 )
 def test_lines_that_do_not_fit_are_reported(line: str, message: str, read: Read, write: Write) -> None:
@@ -58,36 +57,38 @@ def test_a_later_line_is_checked_too(monkeypatch: pytest.MonkeyPatch, read: Read
         read(path, keep_json=True, added=["score"])
 
 
-def test_half_a_surrogate_pair_is_mended_where_it_is_scored(read: Read, write: Write) -> None:
-    path = write(r'{"text": "a\ud83d b\ud83d\ude00"}')
-    assert read(path, keep_json=True)[0] == ["a\ufffd b😀"]
-
-
-@pytest.mark.parametrize("half", ["\\ud83d", "\\ude00"])
-def test_half_a_surrogate_pair_makes_no_table(half: str, read: Read, write: Write) -> None:
-    with pytest.raises(InputError):
-        read(write(f'{{"text": "a{half} b"}}'))
-
-
-def test_a_table_keeps_strings_that_look_like_times(write: Write) -> None:
-    path = write('{"text": "a", "day": "2024-01-02", "in": {"at": ["2024-01-02"]}, "no": null}\n')
-    with open_source(str(path), format=parse_file_name("a.jsonl")) as source:
-        rows = [row for each in source.windows for row in each.rows.to_pylist()]
-    assert rows == [{"text": "a", "day": "2024-01-02", "in": {"at": ["2024-01-02"]}, "no": None}]
-
-
 @pytest.mark.parametrize(
-    "line", ['{"text": "b", "new": 1}', '{"text": 5}', '{"text": "b", "n": 1.5}', '{"text": "a"}{"text": "b"}']
+    ("escaped", "mended"),
+    [
+        (r"\ud800", "\ufffd"),
+        (r"\udc00", "\ufffd"),
+        (r"\ud800\ud800x\udc00", "\ufffd\ufffdx\ufffd"),
+        (r"\udc00\ud800", "\ufffd\ufffd"),
+        (r"\ufeff\ud83d\ude00\ud83d", "\ufeff😀\ufffd"),
+    ],
 )
-def test_a_table_refuses_lines_unlike_the_first_window(
-    line: str, monkeypatch: pytest.MonkeyPatch, read: Read, write: Write
+@pytest.mark.parametrize("keep_json", [True, False])
+def test_half_a_surrogate_pair_is_mended_where_it_is_scored(
+    escaped: str, mended: str, keep_json: bool, read: Read, write: Write
 ) -> None:
-    monkeypatch.setattr(source_module, "WINDOW_ROWS", 1)
-    path = write('{"text": "a", "n": 1}\n' + line)
-    with pytest.raises(InputError, match=r"a\.jsonl: lines 2 to 2 do not make a table .*write \.jsonl"):
-        read(path)
+    assert read(write(f'{{"text": "a{escaped} b"}}'), keep_json=keep_json)[0] == [f"a{mended} b"]
 
 
-def test_mixed_types_do_not_make_a_table(read: Read, write: Write) -> None:
-    with pytest.raises(InputError, match="lines 1 to 2 do not make a table"):
-        read(write('{"text": "a", "n": 1}\n{"text": "a", "n": "x"}\n'))
+@pytest.mark.parametrize("keep_json", [True, False])
+def test_an_integer_of_thousands_of_digits_is_called_too_long(keep_json: bool, read: Read, write: Write) -> None:
+    with pytest.raises(InputError, match=r"line 1 holds an integer of 5,000 digits, which is too long"):
+        read(write(f'{{"text": "a", "n": {"9" * 5_000}}}'), keep_json=keep_json)
+
+
+@pytest.mark.parametrize("keep_json", [True, False])
+def test_what_is_nested_too_deeply_is_reported(keep_json: bool, read: Read, write: Write) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    with pytest.raises(InputError, match=r"line 1 is nested too deeply"):
+        read(write(f'{{"text": "a", "n": {deep}}}'), keep_json=keep_json)
+
+
+def test_only_the_white_space_of_json_is_a_blank_line(read: Read, write: Write) -> None:
+    assert read(write('{"text": "a"}\n \t\r\n\n'), keep_json=True)[0] == ["a"]
+    for character in "\u00a0\x0b\x1c\u2028":
+        with pytest.raises(InputError, match="line 2 is not JSON"):
+            read(write(f'{{"text": "a"}}\n{character}\n'), keep_json=True)
