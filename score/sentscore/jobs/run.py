@@ -26,6 +26,7 @@ from sentscore.progress import Progress
 from sentscore.scorer import Scorer
 from sentscore.sinks import Shape, Target, open_sink
 from sentscore.sources import STDIN, Source, open_source, open_stream, whole_files
+from sentscore.text.normalize import VERSION as TEXT_VERSION
 from sentscore.text.rules import stored_rules
 
 METADATA_KEY: Final = b"sentscore"
@@ -185,6 +186,7 @@ def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextM
         "devices": devices,
         "gpu": device_name() if "cuda" in devices else None,
         "arithmetic": describe_arithmetic(),
+        "text": TEXT_VERSION,
         "tokenizer": stored_rules().spacy_version,
         "normalization": [scorer.vocabulary.normalization for scorer in scorers],
         "libraries": [f"Python {platform.python_version()}", f"pyarrow {pa.__version__}"],

@@ -1,9 +1,9 @@
 """Normalises texts with Arrow and splits them into words with NumPy; training and scoring take the same steps.
 
 The steps, in order: `<br />` becomes a space; C1 control characters (U+0080 to U+009F, left over from Windows-1252 text
-that was read as Latin-1) become the characters that Windows-1252 means by them; NFC; lower case, unless the vocabulary
-is cased; split on white space. What stands between white space is a word. The tokens of a word never depend on its
-neighbours, so a word is tokenised once and then remembered.
+that was read as Latin-1) become the characters that Windows-1252 means by them; NFC, after long runs of combining marks
+are broken up; lower case, unless the vocabulary is cased; split on white space. What stands between white space is a
+word. The tokens of a word never depend on its neighbours, so a word is tokenised once and then remembered.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ STEPS_CASED: Final = ("br_to_space", "c1_to_windows_1252", "nfc", "split_whitesp
 STEPS: Final = ("br_to_space", "c1_to_windows_1252", "nfc", "lowercase", "split_whitespace")
 """The names of the normalisation steps, as the vocabulary records them."""
 
+VERSION: Final = 2
+"""The version of what the steps and the tokenizer do to a text. It grows when any text gets other token ids, so that a
+job does not carry on with the scores of another version."""
+
 _BREAK: Final = r"(?i)<br\s*/?>"
 
 _C1: Final = {
@@ -35,6 +39,15 @@ _C1_PATTERN: Final = re.compile(f"[{''.join(_C1)}]")
 
 # A text without these stays as it is under NFC: below U+0300, and in this punctuation, nothing combines or decomposes.
 _MAY_CHANGE_UNDER_NFC: Final = "[^\u0000-\u02ff\u2010-\u2027\u2030-\u205e]"
+
+_LONGEST_RUN: Final = 30
+"""The most combining marks on end in Unicode's Stream-Safe Text Format."""
+
+_JOINER: Final = "\u034f"  # the combining grapheme joiner, which ends a run of marks and is not seen
+# Only a text in which 14 characters on end may be marks has a longer run: none of them decomposes to more than two
+# marks, and the character before them ends with three at most. Arrow's patterns know an older Unicode than its NFC: a
+# mark that they do not know is in none of their classes.
+_MAY_HAVE_LONG_RUNS: Final = r"(?:[^\pL\pN\pP\pS\pZ\p{Cc}\p{Cf}\p{Co}]|[\x{FF9E}\x{FF9F}]){14}"
 
 _WIDE_SPACES: Final = (*"\u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000", *map(chr, range(0x2000, 0x200B)))
 """The white space beyond ASCII. `str.isspace` also knows tab to carriage return, and U+001C to space."""
@@ -184,4 +197,52 @@ def _repair_c1(texts: pa.Array) -> pa.Array:
 
 
 def _to_nfc(texts: pa.Array) -> pa.Array:
+    # NFC sorts each run of marks in time that grows with the square of the run's length.
+    texts = _apply_where(texts, pc.match_substring_regex(texts, pattern=_MAY_HAVE_LONG_RUNS), _bound_runs_of_marks)
     return pc.utf8_normalize(texts, form="NFC")
+
+
+def _bound_runs_of_marks(texts: pa.Array) -> pa.Array:
+    """Returns the texts in Unicode's Stream-Safe Text Format (UAX #15, section 13): U+034F after every 30 marks."""
+    strings = texts.to_pylist()
+    counts = _count_marks(sorted(set().union(*strings)))
+    bounded = []
+    for text in strings:
+        parts: list[str] = []
+        run = 0
+        for character in text:
+            first, last, only_marks = counts[character]
+            if run + first > _LONGEST_RUN:
+                parts.append(_JOINER)
+                run = 0
+            parts.append(character)
+            run = run + last if only_marks else last
+        bounded.append("".join(parts))
+    return pa.array(bounded, type=pa.large_string())
+
+
+def _count_marks(characters: Sequence[str]) -> dict[str, tuple[int, int, bool]]:
+    """Returns how many marks (Unicode's non-starters) each character's decomposition begins and ends with.
+
+    Arrow's own normalisation is asked, since Python may know the marks of another Unicode.
+
+    Args:
+        characters: Distinct characters.
+
+    Returns:
+        For each character the marks at the beginning of its NFKD, those at the end, and whether it has nothing else.
+    """
+    decomposed = pc.utf8_normalize(pa.array(characters, pa.large_string()), form="NFKD").to_pylist()
+    parts = sorted(set().union(*decomposed))
+    # Between two marks in the wrong order, only a character that is none keeps them from changing places.
+    between = pa.array([f"\u0301{part}\u0334" for part in parts], pa.large_string())
+    is_mark = pc.not_equal(between, pc.utf8_normalize(between, form="NFD")).to_pylist()
+    others = {part for part, is_one in zip(parts, is_mark, strict=True) if not is_one}
+    counts = {}
+    for character, text in zip(characters, decomposed, strict=True):
+        starters = [place for place, part in enumerate(text) if part in others]
+        if starters:
+            counts[character] = (starters[0], len(text) - 1 - starters[-1], False)
+        else:
+            counts[character] = (len(text), len(text), True)
+    return counts

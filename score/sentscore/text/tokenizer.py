@@ -16,6 +16,10 @@ MAX_WORD_CHARACTERS: Final = 1_000
 """A longer word is cut into parts of so many characters first: the time of spaCy's way to cut a run of punctuation
 grows with the square of its length, and no real word is that long."""
 
+_LONGEST_SUFFIX: Final = 8
+"""More characters than any suffix of the stored rules has, but for a run of dots. To look for a suffix among them alone
+keeps each look from taking longer the longer the word is."""
+
 _is_hyphenated: Final = re.compile("[A-Za-z-]+").fullmatch
 
 
@@ -103,14 +107,15 @@ class Splitter:
 
     def _prefix_length(self, text: str) -> int:
         length = self._rules.prefix_lengths.get(text[0])
-        return _match_length(self._rules.prefix.search(text)) if length is None else length
+        return _match_length(self._rules.prefix.match(text)) if length is None else length
 
     def _suffix_length(self, text: str) -> int:
         lengths = self._rules.suffix_lengths
         length = lengths.get(text[-1:], lengths.get(text[-2:]))
         if length is None:
             hyphenated = self._rules.hyphenated_has_no_suffix and _is_hyphenated(text)
-            length = 0 if hyphenated else _match_length(self._rules.suffix.search(text))
+            start = max(0, len(text.rstrip(".")) - _LONGEST_SUFFIX)
+            length = 0 if hyphenated else _match_length(self._rules.suffix.search(text, start))
         return length
 
     def _split_stripped(self, text: str) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from itertools import pairwise
@@ -12,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentscore import InputError
-from sentscore.text.normalize import _MAY_CHANGE_UNDER_NFC, as_text_array, is_text, normalize, split_words
+from sentscore.text.normalize import (
+    _MAY_CHANGE_UNDER_NFC,
+    _MAY_HAVE_LONG_RUNS,
+    _count_marks,
+    as_text_array,
+    is_text,
+    normalize,
+    split_words,
+)
 
 
 def normal(text: str | None, *, lowercase: bool = True) -> str | None:
@@ -95,6 +104,59 @@ def test_nothing_but_what_is_sent_there_changes_under_nfc() -> None:
     assert len(kept) > 0x300
     assert pc.utf8_normalize(kept, form="NFC").equals(kept)
     assert all(unicodedata.combining(character) == 0 for character in kept.to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a" + "\u0323" * 30, "\u1ea1" + "\u0323" * 29),
+        ("q" + "\u0323" * 31, "q" + "\u0323" * 30 + "\u034f\u0323"),
+        # The order of the classes 220 and 230 is restored within 30 marks at a time.
+        (
+            "q" + "\u0301\u0323" * 20,
+            "q" + "\u0323" * 15 + "\u0301" * 15 + "\u034f" + "\u0323" * 5 + "\u0301" * 5,
+        ),
+        ("q" + "\u0344" * 16, "q" + "\u0308\u0301" * 15 + "\u034f" + "\u0308\u0301"),  # U+0344 is two marks
+        ("\u1f82" + "\u0301" * 28, "\u1f82" + "\u0301" * 27 + "\u034f\u0301"),  # U+1F82 ends with three
+        ("ab " * 40 + "q" + "\u0301" * 31, "ab " * 40 + "q" + "\u0301" * 30 + "\u034f\u0301"),
+        ("\u0301" * 61, "\u0301" * 30 + "\u034f" + "\u0301" * 30 + "\u034f\u0301"),
+    ],
+)
+def test_a_run_of_marks_is_broken_after_thirty(text, expected) -> None:
+    assert normal(text) == expected
+
+
+MARKS = "\u0300\u0301\u0308\u0313\u0315\u0323\u0334\u0345\u064c\u0651\u0f71\u0f72\u1ad0\u3099"
+MARKED = st.text(st.sampled_from("aq\u1f82\u0344\u0f73\u034f\ufc5e\uff9e" + MARKS), max_size=200)
+
+
+@settings(deadline=None)
+@given(MARKED)
+def test_no_run_of_marks_is_longer_than_thirty(text) -> None:
+    decomposed = pc.utf8_normalize(as_text_array([normal(text)]), form="NFKD")[0].as_py()
+    longest = max(map(len, re.findall(f"[{MARKS}]*", decomposed)))
+    assert longest <= 30
+    if normal(text).count("\u034f") == text.count("\u034f"):
+        assert normal(text) == pc.utf8_normalize(as_text_array([text]), form="NFC")[0].as_py()
+
+
+def test_marks_are_counted_as_unicode_lists_them() -> None:
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    characters = [
+        each for each in characters if unicodedata.decomposition(each) or unicodedata.category(each)[0] == "M"
+    ]
+    counts = _count_marks(characters)
+    for character in characters:
+        marks = "".join(
+            "m" if unicodedata.combining(part) else "s" for part in unicodedata.normalize("NFKD", character)
+        )
+        first, last = len(marks) - len(marks.lstrip("m")), len(marks) - len(marks.rstrip("m"))
+        assert counts[character] == (first, last, "s" not in marks), hex(ord(character))
+        # What the pattern for long runs relies on.
+        assert last <= (3 if "s" in marks else 2)
+    pattern = _MAY_HAVE_LONG_RUNS.replace("{14}", "")
+    marks = as_text_array([each for each in characters if counts[each][2]])
+    assert pc.all(pc.match_substring_regex(marks, pattern=pattern)).as_py()
 
 
 @pytest.mark.parametrize("stray", [b"\xff", b"\x80", b"\xe2(", b"a", b" "])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 
 import spacy
 from hypothesis import example, given, settings
@@ -9,7 +11,10 @@ from hypothesis import strategies as st
 from spacy.tokenizer import Tokenizer
 
 from sentscore.text.rules import stored_rules
-from sentscore.text.tokenizer import MAX_WORD_CHARACTERS, Splitter, tokenize_words
+from sentscore.text.tokenizer import _LONGEST_SUFFIX, MAX_WORD_CHARACTERS, Splitter, tokenize_words
+from sentscore_train.data import patterns
+
+sre_parse = import_module("re._parser")
 
 PUNCTUATION = "'\u2019\"\u201c.,!?:;()[]<>-\u2013\u2014\u2026*_/\\=~@#$€£%&+^|`{}¡¿°"
 
@@ -110,6 +115,28 @@ def test_a_huge_word_is_cut_into_pieces() -> None:
     punctuation = "(" * (5 * MAX_WORD_CHARACTERS)
     assert tokenize(["a", punctuation, "b"]) == [["a"], ["("] * len(punctuation), ["b"]]
     assert tokenize(["x" * (MAX_WORD_CHARACTERS + 1)]) == [["x" * MAX_WORD_CHARACTERS, "x"]]
+
+
+def test_no_suffix_but_a_run_of_dots_is_longer_than_the_part_looked_at() -> None:
+    rules = stored_rules()
+    dots = patterns.parse(re.compile(r"\.\.+$"))
+    longest = 0
+    for choice in patterns.alternatives(patterns.parse(rules.suffix)):
+        assert patterns.is_anchored(choice, "AT_END")
+        if str(choice) != str(dots):
+            longest = max(longest, sre_parse.SubPattern(sre_parse.State(), choice).getwidth()[1])
+    assert 1 < longest <= _LONGEST_SUFFIX
+    assert all(
+        patterns.is_anchored(choice, "AT_BEGINNING") for choice in patterns.alternatives(patterns.parse(rules.prefix))
+    )
+
+
+@settings(deadline=None)
+@given(st.one_of(visible(st.sampled_from("a1k.'s\u2019$€км/h…😀"), max_size=40), PARTS))
+@example("a" * 20 + "." * 20)
+@example("x" * 20 + "9км/ч")
+def test_long_words_have_spacys_tokens(word) -> None:
+    assert tokenize([word]) == [reference(word)]
 
 
 def test_what_is_proved_of_the_patterns_saves_time_only() -> None:
