@@ -70,6 +70,19 @@ def choose_column(source: str, columns: Sequence[Column], wanted: str | None) ->
     return texts[0]
 
 
+def check_utf_8(option: str, name: str) -> None:
+    """Checks that a column's name from the command line is text, which the system does not see to.
+
+    Raises:
+        UsageError: It is not UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        raise UsageError(f"{option} {shown}: is not UTF-8: a column's name has to be") from error
+
+
 def check_names_free(source: str, names: Iterable[str], added: Sequence[str]) -> None:
     """Checks that none of an input's columns has the name of one that is added.
 
@@ -85,8 +98,9 @@ def result_names(models: Sequence[str], prefix: str = "") -> list[str]:
     """Returns the names of the columns that models' results get, in order.
 
     Raises:
-        UsageError: Two models have the same name.
+        UsageError: Two models have the same name, or the prefix is not UTF-8.
     """
+    check_utf_8("--prefix", prefix)
     if len(set(models)) < len(models):
         twice = next(name for name in models if models.count(name) > 1)
         raise UsageError(f"--model {twice}: given twice, and columns are named by model: give it once")

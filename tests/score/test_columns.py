@@ -8,6 +8,7 @@ from sentscore.columns import (
     TEXT_NAMES,
     Column,
     check_names_free,
+    check_utf_8,
     choose_column,
     describe_columns,
     result_columns,
@@ -88,3 +89,11 @@ def test_scores_become_columns_and_nothing_becomes_null() -> None:
     assert score.null_count == 1
     first, second, *_ = result_columns({"lstm": scores, "gru": scores})
     assert (first.type, second.type) == (pa.float32(), pa.string())
+
+
+def test_names_from_the_command_line_have_to_be_utf_8() -> None:
+    check_utf_8("--column", "café")
+    with pytest.raises(UsageError, match=r"--column caf\\udce9: is not UTF-8"):
+        check_utf_8("--column", "caf\udce9")
+    with pytest.raises(UsageError, match=r"--prefix caf\\udce9: is not UTF-8"):
+        result_names(["lstm"], "caf\udce9")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +17,12 @@ Reader = Any  # a csv.reader, whose type has no name
 
 
 def delimited_rows(name: str, lines: Iterator[str], kind: Kind) -> tuple[list[str], Iterator[list[str]]]:
-    """Reads the lines of a CSV or TSV file.
+    r"""Reads the lines of a CSV or TSV file.
+
+    Args:
+        name: The input's name, for messages.
+        lines: The lines with their ends, each `\n`, `\r\n` or `\r`.
+        kind: Which of the two it is.
 
     Returns:
         The header, and the rows, each as long as the header.
@@ -30,7 +33,7 @@ def delimited_rows(name: str, lines: Iterator[str], kind: Kind) -> tuple[list[st
     # The limit is one for the process, so it is only ever raised. A review can be over the default, 128 KiB.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
     # Not strict, the reader passes over a file cut off inside quotes and over text behind a closing quote.
-    reader = csv.reader(_split_carriage_returns(lines), delimiter=DELIMITERS[kind], strict=True)
+    reader = csv.reader(lines, delimiter=DELIMITERS[kind], strict=True)
     header = next(_read_rows(name, reader), None)
     if not header:
         raise InputError(f"{name}: no header: the first line must name the columns")
@@ -65,11 +68,6 @@ def _read_full_rows(name: str, reader: Reader, width: int) -> Iterator[list[str]
                 "quote fields that hold a separator or a line break"
             )
         yield row
-
-
-def _split_carriage_returns(lines: Iterator[str]) -> Iterator[str]:
-    # The csv module wants a lone carriage return to end a line too.
-    return chain.from_iterable(io.StringIO(line, newline="") if "\r" in line[:-2] else (line,) for line in lines)
 
 
 def _count_characters(row: list[str]) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
 
 import pyarrow as pa
 
-from sentscore.columns import check_names_free, choose_column, describe_columns
+from sentscore.columns import check_names_free, check_utf_8, choose_column, describe_columns
 from sentscore.formats import Compression, Format, Kind, detect_kind
-from sentscore.sources.source import Source
-from sentscore.sources.streams import Stream, open_stream, peek, read_lines
+from sentscore.sources.source import Source, Window
+from sentscore.sources.streams import Stream, memory_errors, open_stream, peek, read_lines
 
 
 @contextmanager
@@ -34,22 +35,30 @@ def open_source(
 
     Raises:
         InputError: The input cannot be read, or has no such column.
-        UsageError: A column has one of the added names.
+        UsageError: A column has one of the added names, or the name asked for is not UTF-8.
     """
-    with open_stream(path) as opened:
+    if column is not None:
+        check_utf_8("--column", column)
+    with open_stream(path) as opened, ExitStack() as stack:
         stream = opened
-        if format is None:
-            head, stream = peek(opened)
-            format = Format(detect_kind(head))
-        if format.kind is Kind.PARQUET:
-            with _open_parquet(stream, format.compression, column, added) as source:
-                yield source
-        elif format.kind is Kind.JSONL:
-            yield _open_jsonl(stream, format.compression, column, added, keep_json=keep_json)
-        elif format.kind is Kind.TXT:
-            yield _open_lines(stream, format.compression, column, added)
-        else:
-            yield _open_delimited(stream, format, column, added)
+        with memory_errors(stream.name):
+            if format is None:
+                head, stream = peek(opened)
+                format = Format(detect_kind(head))
+            if format.kind is Kind.PARQUET:
+                source = stack.enter_context(_open_parquet(stream, format.compression, column, added))
+            elif format.kind is Kind.JSONL:
+                source = _open_jsonl(stream, format.compression, column, added, keep_json=keep_json)
+            elif format.kind is Kind.TXT:
+                source = _open_lines(stream, format.compression, column, added)
+            else:
+                source = _open_delimited(stream, format, column, added)
+        yield replace(source, windows=_read_windows(source))
+
+
+def _read_windows(source: Source) -> Iterator[Window]:
+    with memory_errors(source.name):
+        yield from source.windows
 
 
 @contextmanager
@@ -104,7 +113,8 @@ def _open_lines(stream: Stream, compression: Compression | None, column: str | N
 def _open_delimited(stream: Stream, format: Format, column: str | None, added: Sequence[str]) -> Source:
     from sentscore.sources.delimited import delimited_rows, delimited_windows
 
-    header, rows = delimited_rows(stream.name, read_lines(stream, format.compression), format.kind)
+    lines = read_lines(stream, format.compression, carriage_returns=True)
+    header, rows = delimited_rows(stream.name, lines, format.kind)
     schema = pa.schema([pa.field(name, pa.string()) for name in header])
     text = _find_text(stream.name, schema, column, added)
     windows = delimited_windows(stream, rows, schema, text)

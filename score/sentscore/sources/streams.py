@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -21,7 +22,7 @@ STDIN: Final = "-"
 """The name that stands for stdin among the inputs."""
 
 MAX_LINE: Final = 64 << 20
-"""The most bytes of a line: what is longer is no line of text and may not fit into memory."""
+"""The most bytes of a line or of a whole text: what is longer is no text and may not fit into memory."""
 
 _BUFFER: Final = 1 << 20
 _HEAD: Final = 1 << 16  # the most bytes of a stream that are looked at to detect its format
@@ -64,7 +65,7 @@ def open_stream(path: str) -> Iterator[Stream]:
         return
     try:
         file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed by the with below
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the second where there is a NUL in the path
         raise cannot_read(path, error) from error
     with file:
         status = os.fstat(file.fileno())
@@ -72,8 +73,20 @@ def open_stream(path: str) -> Iterator[Stream]:
 
 
 def decompress(stream: Stream, compression: Compression | None) -> io.BufferedReader:
-    """Returns a reader of a stream's content. Several gzip members or zstd frames are read as one."""
-    raw: Any = _PushbackStream(b"", stream.raw)  # a reader closes what it reads from
+    """Returns a reader of a stream's content. Several gzip members or zstd frames are read as one.
+
+    Raises:
+        InputError: The stream is empty and should be compressed: even nothing is some bytes then.
+    """
+    head = b""
+    if compression is not None:
+        try:
+            head = _read_available(stream.raw, 1)
+        except OSError as error:
+            raise cannot_read(stream.name, error, compression) from error
+        if not head:
+            raise InputError(f"{stream.name}: {compression.value} data is cut off (it is empty): fetch the file again")
+    raw: Any = _PushbackStream(head, stream.raw)  # a reader closes what it reads from
     if compression is not None:
         raw = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression.value)
     return io.BufferedReader(raw, _BUFFER)
@@ -93,23 +106,24 @@ def peek(stream: Stream) -> tuple[bytes, Stream]:
     return head, Stream(stream.name, raw, None)
 
 
-def read_lines(stream: Stream, compression: Compression | None) -> Iterator[str]:
-    r"""Yields a stream's lines with their `\n`, without a byte order mark.
+def read_lines(stream: Stream, compression: Compression | None, *, carriage_returns: bool = False) -> Iterator[str]:
+    r"""Yields a stream's lines with their ends, without a byte order mark.
+
+    Args:
+        stream: The stream.
+        compression: The compression around its content.
+        carriage_returns: Whether a `\r` alone ends a line too, and not only `\n`.
 
     Raises:
         InputError: The stream is damaged or cut off, is not UTF-8, or has a line over `MAX_LINE`.
     """
-    reader = decompress(stream, compression)
-    number = offset = 0
-    while True:
-        try:
-            line = reader.readline(MAX_LINE)
-        except OSError as error:
-            raise cannot_read(stream.name, error, compression) from error
-        if not line:
-            return
-        number += 1
-        if len(line) == MAX_LINE and not line.endswith(b"\n"):
+    lines = _read_raw_lines(stream, compression, MAX_LINE)
+    if carriage_returns:
+        lines = _split_carriage_returns(_read_raw_lines(stream, compression, min(_BUFFER, MAX_LINE)))
+    ends = (b"\n", b"\r") if carriage_returns else (b"\n",)
+    offset = 0
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_LINE or (len(line) == MAX_LINE and not line.endswith(ends)):
             raise InputError(f"{stream.name}: line {number} is over {MAX_LINE >> 20} MiB: is it text?")
         try:
             text = line.decode("utf-8")
@@ -123,17 +137,32 @@ def read_text(stream: Stream, compression: Compression | None) -> str:
     """Returns a stream's whole content as one text, without a byte order mark.
 
     Raises:
-        InputError: The stream is damaged or cut off, or is not UTF-8.
+        InputError: The stream is damaged or cut off, is not UTF-8, or is over `MAX_LINE`.
     """
     try:
-        content = decompress(stream, compression).read()
+        content = decompress(stream, compression).read(MAX_LINE + 1)
     except OSError as error:
         raise cannot_read(stream.name, error, compression) from error
+    if len(content) > MAX_LINE:
+        raise InputError(f"{stream.name}: is over {MAX_LINE >> 20} MiB: is it one text? Split it, or leave out --whole")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at = error.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
         raise not_utf8(stream.name, content.count(b"\n", 0, at) + 1, at, content[at]) from error
+
+
+@contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+    """Turns running out of memory inside a block into an `InputError` that names the input.
+
+    Raises:
+        InputError: There was no memory left.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise InputError(f"{name}: no memory is left to read it: split the file, or make memory free") from error
 
 
 def cannot_read(name: str, error: Exception, compression: Compression | None = None) -> InputError:
@@ -144,6 +173,8 @@ def cannot_read(name: str, error: Exception, compression: Compression | None = N
         return InputError(f"{name}: is a directory: name the files in it")
     if isinstance(error, PermissionError):
         return InputError(f"{name}: permission denied: check who may read it")
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return InputError(f"{name}: its name is too long for the file system: check the path")
     if compression is not None:
         reason = "is cut off" if "truncated" in str(error).lower() else "is damaged"
         return InputError(f"{name}: {compression.value} data {reason} ({first_line(error)}): fetch the file again")
@@ -157,6 +188,36 @@ def not_utf8(name: str, line: int, offset: int, value: int) -> InputError:
         f"{name}: line {line}: byte 0x{value:02x} at offset {offset} is not UTF-8: "
         f"convert the file, perhaps with iconv -f {origin} -t UTF-8"
     )
+
+
+def _read_raw_lines(stream: Stream, compression: Compression | None, size: int) -> Iterator[bytes]:
+    r"""Yields a stream's lines, as far as `\n` ends them, in pieces of at most `size` bytes."""
+    reader = decompress(stream, compression)
+    while True:
+        try:
+            line = reader.readline(size)
+        except OSError as error:
+            raise cannot_read(stream.name, error, compression) from error
+        if not line:
+            return
+        yield line
+
+
+def _split_carriage_returns(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    r"""Yields lines that `\n`, `\r\n` or `\r` ends, and the beginning of a line over `MAX_LINE`."""
+    rest = b""
+    for piece in pieces:
+        if not rest and piece.endswith(b"\n") and piece.find(b"\r", 0, -2) < 0:
+            yield piece
+            continue
+        *lines, rest = (rest + piece).splitlines(keepends=True)
+        yield from lines
+        # What has no end goes on in the next piece, which may also begin with the `\n` of a `\r\n`.
+        if rest.endswith(b"\n") or (len(rest) >= MAX_LINE and not rest.endswith(b"\r")):
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
 
 
 def _read_head(name: str, raw: IO[bytes], compression: Compression | None = None) -> tuple[bytes, IO[bytes]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from sentscore.formats import Kind, parse_compression
 from sentscore.sources.source import Source, Window, gather
-from sentscore.sources.streams import open_stream, read_text
+from sentscore.sources.streams import memory_errors, open_stream, read_text
 
 SCHEMA: Final = pa.schema([pa.field("file", pa.string())])
 """The schema of the table: its one column, the files' names as given."""
@@ -46,5 +46,5 @@ def _read_windows(paths: Sequence[str]) -> Iterator[Window]:
 
 
 def _read_file(path: str) -> str:
-    with open_stream(path) as stream:
+    with open_stream(path) as stream, memory_errors(path):
         return read_text(stream, parse_compression(path))

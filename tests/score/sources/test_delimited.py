@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from sentscore.errors import InputError
-from sentscore.sources import Source
+from sentscore.sources import Source, streams
 
 Read = Callable[..., tuple[list[str | None], Source]]
 Write = Callable[..., Path]
@@ -52,6 +52,44 @@ def test_a_field_may_be_long(read: Read, write: Write) -> None:
 def test_any_line_end(end: str, read: Read, write: Write) -> None:
     path = write(end.join(["id,text", "1,a", '2,"b\rc"', ""]).encode())
     assert read(path)[0] == ["a", "b\rc"]
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        (b"text\ra\rb", ["a", "b"]),
+        (b"text\ra\rb\r", ["a", "b"]),
+        (b"text\na\rb", ["a", "b"]),
+        (b"text\r\na\rb\nc\r\nd", ["a", "b", "c", "d"]),
+        (b"text\na\r\r\nb", ["a", "", "b"]),
+        (b'text\r"a\rb"\r"c\r\nd"\r"e\n\rf\r"\r"', None),
+        (b'text\r"a\rb"\r"c\r\nd"\r"e\n\rf\r"', ["a\rb", "c\r\nd", "e\n\rf\r"]),
+    ],
+)
+@pytest.mark.parametrize("buffer", [1, 2, 3, 5, 1 << 20])
+def test_a_carriage_return_ends_a_line_outside_quotes(
+    content: bytes, texts: list[str] | None, buffer: int, monkeypatch: pytest.MonkeyPatch, read: Read, write: Write
+) -> None:
+    monkeypatch.setattr(streams, "_BUFFER", buffer)
+    path = write(content)
+    if texts is None:
+        with pytest.raises(InputError, match="check the quotes before it"):
+            read(path)
+    else:
+        assert read(path)[0] == texts
+
+
+def test_a_file_may_be_longer_than_a_line_and_have_carriage_returns_alone(
+    monkeypatch: pytest.MonkeyPatch, read: Read, write: Write
+) -> None:
+    monkeypatch.setattr(streams, "MAX_LINE", 1_000)
+    monkeypatch.setattr(streams, "_BUFFER", 100)
+    lines = [b"x" * length for length in (999, 1, 0, 500, 998)]
+    assert [len(str(text)) for text in read(write(b"text\r" + b"\r".join(lines)))[0]] == [999, 1, 0, 500, 998]
+    with pytest.raises(InputError, match="line 4 is over 0 MiB"):
+        read(write(b"text\ra\rb\r" + b"x" * 1_001 + b"\rc\r"))
+    with pytest.raises(InputError, match="line 3: byte 0xff at offset 8"):
+        read(write(b"text\ra\rb\xff\r"))
 
 
 def test_tabs(read: Read, write: Write) -> None:

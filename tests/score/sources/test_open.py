@@ -89,3 +89,11 @@ def test_every_kind_gives_texts_of_one_type(
     with open_source(str(tmp_path / name), format=parse_file_name(name), **options) as source:
         [window] = source.windows
     assert window.texts.equals(pa.array(["a\u00e4"], pa.large_string()))
+
+
+@pytest.mark.parametrize("keep_json", [True, False])
+@pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "parquet"])
+def test_a_column_asked_for_by_a_name_that_is_not_utf_8(tmp_path: Path, kind: str, keep_json: bool, read: Read) -> None:
+    (tmp_path / f"a.{kind}").touch()
+    with pytest.raises(UsageError, match=r"--column caf\\udce9: is not UTF-8"):
+        read(tmp_path / f"a.{kind}", column="caf\udce9", keep_json=keep_json)

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,3 +101,69 @@ def test_a_path_through_a_file(tmp_path: Path, read: Read) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be read: Not a directory"):
         read(tmp_path / "file" / "a.txt")
+
+
+def test_a_file_of_no_bytes_is_no_compressed_file(tmp_path: Path, read: Read) -> None:
+    for ending, codec in ((".gz", "gzip"), (".zst", "zstd")):
+        for kind in ("txt", "jsonl", "csv", "parquet"):
+            path = tmp_path / f"a.{kind}{ending}"
+            path.touch()
+            with pytest.raises(InputError, match=rf"{codec} data is cut off \(it is empty\): fetch"):
+                read(path)
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "a" * 5_000])
+def test_a_name_that_is_too_long(name: str, read: Read) -> None:
+    with pytest.raises(InputError, match=r"aaa\.csv: its name is too long for the file system"):
+        read(f"{name}.csv")
+
+
+def test_a_nul_in_a_path(read: Read) -> None:
+    with pytest.raises(InputError, match="cannot be read: embedded null byte"):
+        read("a\0.csv")
+
+
+def test_a_socket_is_reported(tmp_path: Path, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path has to be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("a.csv")
+        with pytest.raises(InputError, match=r"a\.csv: cannot be read: No such device or address"):
+            read("a.csv")
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "parquet"])
+def test_an_endless_device_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch, read: Read) -> None:
+    monkeypatch.setattr(streams, "MAX_LINE", 1 << 20)
+    with pytest.raises(InputError, match=r"/dev/zero: (line 1 is over 1 MiB|not a whole Parquet file)"):
+        read("/dev/zero", format=kind)
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "parquet"])
+def test_a_named_pipe_is_read(kind: str, tmp_path: Path, read: Read, compress: Compress) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"text": ["a"] * 1_000}), out)
+    content = {"txt": b"a\n" * 1_000, "csv": b"text\n" + b"a\n" * 1_000, "jsonl": b'{"text": "a"}\n' * 1_000}
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=[compress(content.get(kind, out.getvalue()), ".gz")])
+    writer.start()
+    assert read(path, format=f"{kind}.gz")[0] == ["a"] * 1_000
+    writer.join()
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("keep_json", [True, False])
+def test_no_memory_is_an_error_of_the_input(
+    kind: str, keep_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Read
+) -> None:
+    def fail(*_: object, **__: object) -> Any:
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(b'{"text": "a"}\n' if kind == "jsonl" else b"text\na\n")
+    if kind == "parquet":
+        pq.write_table(pa.table({"text": ["a"]}), path)
+    monkeypatch.setattr(pa, "record_batch", fail)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", fail)
+    with pytest.raises(InputError, match=rf"a\.{kind}: no memory is left to read it: split the file"):
+        read(path, keep_json=keep_json)
