@@ -23,7 +23,10 @@ class Scorer:
     """A loaded model.
 
     A text's score never depends on the texts beside it, their order, the batch size or the number of threads. On
-    the CPU it is the same bit for bit. A scorer has threads of its own; don't call one from several threads.
+    the CPU it is the same bit for bit.
+
+    Threads may share a scorer: the scores are the same, at most `threads` batches are scored at a time, and the callers
+    take turns, so that a few texts need not wait for the thousands of another caller.
 
     Attributes:
         name: The model's name.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
+from contextlib import AbstractContextManager
 from threading import Lock
 from time import perf_counter
 from typing import Final
@@ -19,6 +18,7 @@ from sentscore.model.cpu import available_cpus
 from sentscore.model.cuda import device_memory
 from sentscore.model.options import ModelOptions
 from sentscore.model.session import Session, has_scan
+from sentscore.model.threads import SharedThreads
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.processes import DistinctTexts, EncodingProcesses, encode_distinct
 from sentscore.text.vocabulary import Vocabulary
@@ -78,7 +78,7 @@ class Scoring:
 
 
 class Engine:
-    """A loaded model at work.
+    """A loaded model at work, which any number of threads may share.
 
     Args:
         artifact: The verified artifact.
@@ -112,6 +112,7 @@ class Engine:
             artifact, device=self.device, precision=self.precision
         )
         self.threads = options.threads or (_CUDA_THREADS if self.device == "cuda" else available_cpus())
+        self._threads = SharedThreads(self.threads)
 
     def score(self, texts: pa.Array) -> npt.NDArray[np.float32]:
         """Returns the probability that each text is positive, float32 [n]; NaN where there is nothing to score.
@@ -130,19 +131,18 @@ class Engine:
         with self.pool() as pool:
             return self.submit(texts, pool).result()
 
-    @contextmanager
-    def pool(self) -> Iterator[Executor]:
-        """Starts the threads for `submit`; batches that have not begun are dropped at the end."""
-        pool = ThreadPoolExecutor(self.threads)
-        try:
-            yield pool
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def pool(self) -> AbstractContextManager[Executor]:
+        """Returns a context with the threads for `submit`, which all callers share.
+
+        At its end the batches of this caller that have not begun are dropped, and the others are waited for.
+        """
+        return self._threads.open()
 
     def submit(self, texts: DistinctTexts, pool: Executor, *, wanted: npt.NDArray[np.bool_] | None = None) -> Scoring:
         """Has the threads of a pool score encoded texts, and returns at once.
 
-        Texts that are submitted while others are scored wait for their turn, so that no thread is idle in between.
+        Texts that are submitted while others of this caller are scored wait for them, so that no thread is idle in
+        between.
 
         Args:
             texts: The encoded texts [n].

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -64,8 +65,7 @@ class EncodedTexts:
 class Encoder:
     """Encodes texts with one vocabulary and remembers the words that it has seen.
 
-    Remembering only saves time: ids never depend on what was encoded before. An encoder is not safe to share between
-    threads.
+    Remembering only saves time: ids never depend on what was encoded before. Threads may share an encoder.
 
     Args:
         vocabulary: The model's vocabulary.
@@ -77,6 +77,7 @@ class Encoder:
         self.max_tokens = max_tokens
         self._ids = {token: index for index, token in enumerate(vocabulary.tokens)}
         self._table = WordTable(self._encode_words)
+        self._lock = Lock()  # of the table
 
     def encode(self, texts: pa.Array) -> EncodedTexts:
         """Returns the token ids of texts.
@@ -93,9 +94,10 @@ class Encoder:
 
     def _encode_step(self, texts: pa.Array) -> EncodedTexts:
         words = split_words(normalize(texts, lowercase=self.vocabulary.lowercase))
-        ids, offsets = self._table.look_up(words)
-        if self._table.nbytes > _TABLE_BYTES:
-            self._table.clear()
+        with self._lock:
+            ids, offsets = self._table.look_up(words)
+            if self._table.nbytes > _TABLE_BYTES:
+                self._table.clear()
         return EncodedTexts(ids, offsets[words.offsets])
 
     def _encode_words(self, words: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -32,7 +32,7 @@ _LOW, _HIGH, _LENGTH = _make_masks()
 
 
 class WordTable:
-    """An exact table from words to token ids.
+    """An exact table from words to token ids, for one thread at a time.
 
     A word of up to 15 bytes is its own key: 16 bytes in two halves, of which the last byte is the word's length. Keys
     are found by hashing with open addressing, in NumPy, a step for all words at once. Longer words are in a dict.
@@ -55,15 +55,16 @@ class WordTable:
 
     def clear(self) -> None:
         """Forgets every word."""
+        # First what words are found by, so that an interrupt in between leaves no word with the ids of another one.
+        self._slots = np.zeros(2 * _FIRST_ROWS, np.int32)
+        self._long: dict[bytes, int] = {}
+        self._long_bytes = 0
         # Row 0 is the empty word, whose key is all zeros. A slot of 0 is a free one: no other word has that key.
         self._rows = 1
         self._low = np.zeros(_FIRST_ROWS, np.uint64)
         self._high = np.zeros(_FIRST_ROWS, np.uint64)
         self._starts = np.zeros(_FIRST_ROWS, np.int64)  # a row's ids end where those of the next one begin
         self._ids = np.zeros(_FIRST_ROWS, np.int32)
-        self._slots = np.zeros(2 * _FIRST_ROWS, np.int32)
-        self._long: dict[bytes, int] = {}
-        self._long_bytes = 0
 
     @property
     def nbytes(self) -> int:
