@@ -108,6 +108,19 @@ def test_no_module_imports_itself_through_others() -> None:
     assert find_cycles(read_edges()) == []
 
 
+def test_one_module_imports_onnxruntime() -> None:
+    """It does so without the telemetry, which has to be turned off before."""
+    top = Path(__file__).parents[1]
+    found = {
+        str(path.relative_to(top))
+        for root in [*ROOTS, "tests"]
+        for path in (top / root).rglob("*.py")
+        for name in imported_names(ast.parse(path.read_text(encoding="utf-8")))
+        if name.partition(".")[0] == "onnxruntime"
+    }
+    assert found == {"score/sentscore/model/runtime.py"}
+
+
 @pytest.mark.parametrize(
     ("module", "target"),
     [

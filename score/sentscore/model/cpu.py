@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from sentscore.model.runtime import load_onnxruntime
+
 _CPU_FACTS: Final = {"model name", "flags", "CPU implementer", "CPU part", "Features"}  # of /proc/cpuinfo
 
 
@@ -31,10 +33,8 @@ def multiplies_int8() -> bool:
 
 def describe_arithmetic() -> str:
     """Returns the version of ONNX Runtime and a digest of the CPU's kind: the last bits of a score depend on both."""
-    import onnxruntime
-
     cpu = hashlib.sha256(f"{platform.machine()} {platform.processor()} {_cpu_facts()}".encode()).hexdigest()
-    return f"onnxruntime {onnxruntime.__version__}, CPU {cpu[:16]}"
+    return f"onnxruntime {load_onnxruntime().__version__}, CPU {cpu[:16]}"
 
 
 @cache

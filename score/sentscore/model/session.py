@@ -17,13 +17,13 @@ from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, Precision
 from sentscore.model.cpu import multiplies_int8
 from sentscore.model.cuda import cuda_devices
 from sentscore.model.options import Device, PrecisionChoice
+from sentscore.model.runtime import ONLY_FATAL, load_onnxruntime, preload_cuda
 
 INT8_LOSS: Final = 0.001
 """The share of the validation reviews by which int8 may be less accurate than fp32 for `auto` to take it."""
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
-_QUIET: Final = 4  # only fatal messages are logged: what goes wrong is raised
 _INPUTS: Final = {"token_ids": "tensor(int32)", "lengths": "tensor(int32)"}
 _OUTPUTS: Final = {"logit": "tensor(float)", "probability": "tensor(float)"}
 
@@ -147,8 +147,7 @@ def run_bound(
     Returns:
         Logits and probabilities, both float32 [B].
     """
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     binding = session.io_binding()
     binding.bind_ortvalue_input("token_ids", onnxruntime.OrtValue.ortvalue_from_numpy(token_ids, device, 0))
     binding.bind_cpu_input("lengths", lengths)
@@ -181,29 +180,27 @@ def check_providers(artifact: Artifact) -> dict[str, str]:
 
 def _create_cuda_session(artifact: Artifact, precision: Precision, *, exact: bool) -> tuple[Any, str]:
     """Returns a session on CUDA and an empty text, or None and the reason why there is none."""
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     if CUDA not in onnxruntime.get_available_providers():
         return None, "this onnxruntime is built without CUDA: install onnxruntime-gpu"
     if not cuda_devices():
         return None, "no NVIDIA GPU or driver is found"
-    if hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()  # the libraries of the `cuda` extra, where it is installed
     try:
+        printed = preload_cuda()
         session = _create_session(artifact, precision, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
         if CUDA in session.get_providers():
             run_bound(session, np.zeros((1, 1), np.int32), np.ones(1, np.int32), device="cuda")
             return session, ""
     except Exception as error:  # ONNX Runtime's exceptions share no public base
         return None, _to_one_line(error)
-    return None, "the CUDA provider does not load: install sentscore[cuda] for its libraries"
+    why = f" ({_to_one_line(printed)})" if printed else ""
+    return None, f"the CUDA provider does not load{why}: install sentscore[cuda] for its libraries"
 
 
 def _create_session(artifact: Artifact, precision: Precision, providers: list[Any]) -> Any:  # noqa: ANN401
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _QUIET
+    options.log_severity_level = ONLY_FATAL
     # One thread a session and several sessions at work: faster at small batches than many threads in one.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -236,5 +233,5 @@ def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN4
             )
 
 
-def _to_one_line(error: BaseException) -> str:
+def _to_one_line(error: BaseException | str) -> str:
     return " ".join(str(error).split())[:300]

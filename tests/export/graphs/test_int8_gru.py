@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 
+from sentscore.model.runtime import load_onnxruntime
 from sentscore_export.graphs.build import build_graph
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
 from sentscore_train.models.weights import to_tensors
+
+onnxruntime = load_onnxruntime()
 
 
 @pytest.fixture

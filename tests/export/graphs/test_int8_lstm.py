@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
 from sentscore.model.artifact import load_artifact
+from sentscore.model.runtime import load_onnxruntime
 from sentscore_export.export import export
 from sentscore_export.graphs import int8_lstm
 from sentscore_export.parity import ParityConfig
 from sentscore_export.precision import BatchDependenceError
+
+onnxruntime = load_onnxruntime()
 
 SMALL = ParityConfig(batches=6, max_batch=6, max_tokens=50)
 SIZES = {"embedding_dim": 12, "hidden_size": 24}

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import onnxruntime
-
 from sentscore.model.cpu import available_cpus, describe_arithmetic
+from sentscore.model.runtime import load_onnxruntime
 
 
 def test_there_is_a_cpu() -> None:
@@ -10,4 +9,4 @@ def test_there_is_a_cpu() -> None:
 
 
 def test_the_arithmetic_is_that_of_onnxruntime_and_the_cpu() -> None:
-    assert describe_arithmetic().startswith(f"onnxruntime {onnxruntime.__version__}, CPU ")
+    assert describe_arithmetic().startswith(f"onnxruntime {load_onnxruntime().__version__}, CPU ")

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from sentscore import ArtifactError, DeviceError
 from sentscore.model import session as session_module
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.model.cuda import cuda_devices
+from sentscore.model.runtime import load_onnxruntime
 from sentscore.model.session import CPU, CUDA, Session, check_providers, run_bound
+
+onnxruntime = load_onnxruntime()
 
 HAS_CUDA = cuda_devices() > 0 and CUDA in onnxruntime.get_available_providers()
 needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="needs an NVIDIA GPU")
@@ -51,6 +53,26 @@ def test_a_cuda_provider_that_falls_back_to_the_cpu_is_not_cuda(artifact, monkey
     with pytest.raises(DeviceError, match=r"the CUDA provider does not load: install sentscore\[cuda\]"):
         Session(artifact, device="cuda")
     assert Session(artifact, device="auto").device == "cpu"
+
+
+def test_the_reason_has_what_preloading_said(artifact, monkeypatch) -> None:
+    real = session_module._create_session
+    monkeypatch.setattr(session_module, "cuda_devices", lambda: 1)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(
+        onnxruntime, "preload_dlls", lambda: print("Failed to load libcudart.so.13:\tno"), raising=False
+    )
+    monkeypatch.setattr(
+        session_module, "_create_session", lambda artifact, precision, providers: real(artifact, precision, [CPU])
+    )
+    reason = Session(artifact, device="auto").why_not_cuda
+    assert reason.startswith("the CUDA provider does not load (Failed to load libcudart.so.13: no): install")
+
+    def fail() -> None:
+        raise RuntimeError("no such folder")
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", fail)
+    assert Session(artifact, device="auto").why_not_cuda == "no such folder"
 
 
 def test_a_cuda_session_that_fails_to_run_is_not_cuda(artifact, monkeypatch) -> None:
