@@ -129,7 +129,10 @@ def read_lines(stream: Stream, compression: Compression | None, *, carriage_retu
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             raise not_utf8(stream.name, number, offset + error.start, line[error.start]) from error
-        yield text.removeprefix("\ufeff") if number == 1 else text
+        if number == 1:
+            text = text.removeprefix("\ufeff")
+        if text:  # a file of nothing but a byte order mark has no line
+            yield text
         offset += len(line)
 
 

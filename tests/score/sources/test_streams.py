@@ -64,6 +64,13 @@ def test_byte_order_mark_is_no_text(tmp_path: Path, read: Read) -> None:
     assert read(path)[0] == ["a", "\ufeffb"]
 
 
+@pytest.mark.parametrize(("content", "lines"), [("\ufeff", []), ("\ufeff\n", [""]), ("\ufeff\r\n\n", ["", ""])])
+def test_byte_order_mark_alone_is_no_line(content: str, lines: list[str], tmp_path: Path, read: Read) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(content.encode())
+    assert read(path)[0] == lines
+
+
 def test_other_encodings_are_reported_with_line_and_offset(tmp_path: Path, read: Read) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"fine\ncaf\xe9\n")
