@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from sentscore.errors import ArtifactError, DeviceError, UsageError
+from sentscore.errors import ArtifactError, DeviceError, SentscoreError, UsageError
 from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, Precision
 from sentscore.model.cpu import multiplies_int8
 from sentscore.model.cuda import cuda_devices
@@ -26,6 +27,10 @@ CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 _INPUTS: Final = {"token_ids": "tensor(int32)", "lengths": "tensor(int32)"}
 _OUTPUTS: Final = {"logit": "tensor(float)", "probability": "tensor(float)"}
+_LACKS_MEMORY: Final = re.compile(
+    r"failed to allocate|bad.?alloc|memoryallocation|alloc_failed|out of memory", re.IGNORECASE
+)
+"""What ONNX Runtime, the CUDA runtime or one of its libraries says when there is no memory left."""
 
 
 class Session:
@@ -78,11 +83,13 @@ class Session:
         self.precision: Precision = "fp32" if precision == "auto" else precision
         if precision == "auto" and session is None and _prefers_int8(artifact):
             self.precision = "int8"
-        file = artifact.path / LAYOUT.graph(self.precision)
+        self._file = file = artifact.path / LAYOUT.graph(self.precision)
         if session is None:
             try:
                 session = _create_session(artifact, self.precision, [CPU])
             except Exception as error:  # ONNX Runtime's exceptions share no public base
+                if lacks_memory(error):
+                    raise DeviceError(f"{file}: not enough memory to load it: free some or raise the limit") from error
                 raise ArtifactError(
                     f"{file}: ONNX Runtime cannot load it ({_to_one_line(error)}): export the model again"
                 ) from error
@@ -98,13 +105,47 @@ class Session:
     def run(
         self, token_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Returns logits and probabilities, both float32 [B], for token_ids int32 [B, T] and lengths int32 [B]."""
-        if self.device == "cuda":
-            return run_bound(self._session, token_ids, lengths, device="cuda")
-        inputs = {"token_ids": token_ids, "lengths": lengths}
-        with self._free_session() as session:
-            logit, probability = session.run(list(_OUTPUTS), inputs)
+        """Returns logits and probabilities, both float32 [B], for token_ids int32 [B, T] and lengths int32 [B].
+
+        Raises:
+            DeviceError: There is not enough memory, or the GPU fails.
+            ArtifactError: The graph cannot be run, or what it returns are no probabilities.
+        """
+        try:
+            if self.device == "cuda":
+                logit, probability = run_bound(self._session, token_ids, lengths, device="cuda")
+            else:
+                with self._free_session() as session:
+                    logit, probability = session.run(list(_OUTPUTS), {"token_ids": token_ids, "lengths": lengths})
+        except Exception as error:  # ONNX Runtime's exceptions share no public base
+            raise self._explain(error, token_ids) from error
+        if not logit.shape == probability.shape == lengths.shape:
+            raise ArtifactError(
+                f"{self._file}: returns {list(probability.shape)} probabilities for {len(lengths)} texts: "
+                "export the model again"
+            )
+        wrong = ~((probability >= 0) & (probability <= 1))  # so is NaN
+        if wrong.any():
+            raise ArtifactError(
+                f"{self._file}: returns {probability[wrong][0]} as a probability: export the model again or use another"
+            )
         return logit, probability
+
+    def _explain(self, error: Exception, token_ids: npt.NDArray[np.int32]) -> SentscoreError:
+        """Returns the error to raise when a run has failed."""
+        if lacks_memory(error):
+            texts, tokens = token_ids.shape
+            return DeviceError(
+                f"{self._file}: not enough memory to score {texts:,} texts of {tokens:,} tokens at a time: "
+                "use a smaller --batch-tokens or fewer --threads"
+            )
+        if self.device == "cuda":
+            return DeviceError(
+                f"device cuda failed ({_to_one_line(error)}): use --device cpu or run `sentscore doctor`"
+            )
+        return ArtifactError(
+            f"{self._file}: ONNX Runtime cannot run it ({_to_one_line(error)}): export the model again"
+        )
 
     @contextmanager
     def _free_session(self) -> Iterator[Any]:
@@ -120,6 +161,11 @@ class Session:
             yield session
         finally:
             self._idle.put(session)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Returns whether an error says that there is no memory left."""
+    return isinstance(error, MemoryError) or bool(_LACKS_MEMORY.search(str(error)))
 
 
 def has_scan(artifact: Artifact, precision: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sentscore.errors import DeviceError
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import to_large_string
 from sentscore.text.vocabulary import Vocabulary
@@ -29,10 +30,19 @@ class DistinctTexts:
 
 
 def encode_distinct(encoder: Encoder, texts: pa.Array | pa.ChunkedArray) -> DistinctTexts:
-    """Encodes texts [n] of any Arrow string type, which must be valid UTF-8."""
-    distinct = to_large_string(texts).dictionary_encode()
-    rows = distinct.indices.fill_null(len(distinct.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
-    return DistinctTexts(encoder.encode(distinct.dictionary), rows)
+    """Encodes texts [n] of any Arrow string type, which must be valid UTF-8.
+
+    Raises:
+        DeviceError: There is not enough memory.
+    """
+    try:
+        distinct = to_large_string(texts).dictionary_encode()
+        rows = distinct.indices.fill_null(len(distinct.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
+        return DistinctTexts(encoder.encode(distinct.dictionary), rows)
+    except MemoryError as error:
+        raise DeviceError(
+            f"not enough memory to encode {len(texts):,} texts: score fewer at a time, or free some"
+        ) from error
 
 
 class EncodingProcesses:

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from sentscore import ArtifactError, DeviceError
 from sentscore.model import engine as engine_module
 from sentscore.model.artifact import load_artifact
 from sentscore.model.engine import Engine
@@ -87,8 +88,30 @@ def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> N
     engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu", batch_tokens=1, threads=2))
 
     def fail(*_: object) -> None:
-        raise MemoryError("no memory")
+        raise ArtifactError("damaged")
 
     monkeypatch.setattr(engine._session, "run", fail)
-    with pytest.raises(MemoryError, match="no memory"):
+    with pytest.raises(ArtifactError, match="damaged"):
         engine.score(reviews(10))
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("sentscore.model.engine.pad_batch", "to put 10 texts into a batch: use a smaller --batch-tokens"),
+        ("sentscore.text.encoder.Encoder.encode", "to encode 10 texts: score fewer at a time"),
+    ],
+)
+def test_too_little_memory_is_a_device_error(tiny_artifact, monkeypatch, place, message) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu"))
+    texts = reviews(10)
+    expected = engine.score(texts)
+    with monkeypatch.context() as patch:
+
+        def fail(*_: object) -> None:
+            raise MemoryError
+
+        patch.setattr(place, fail)
+        with pytest.raises(DeviceError, match=f"not enough memory {message}"):
+            engine.score(texts)
+    assert np.array_equal(engine.score(texts), expected)

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
+import onnx
 import pytest
 
 from sentscore import ArtifactError, DeviceError
@@ -125,8 +130,123 @@ def test_the_cpu_provider_works(artifact) -> None:
     assert (providers[CUDA] == "works") == HAS_CUDA
 
 
-def test_bytes_that_are_no_graph_are_an_artifact_error(artifact) -> None:
-    from dataclasses import replace
+IDS, LENGTHS = np.array([[2, 3, 4], [5, 6, 1]], np.int32), np.array([3, 2], np.int32)
 
+
+class Returning:
+    """Stands for a session that returns or raises what it is told to."""
+
+    def __init__(self, *outcome: object) -> None:
+        self.outcome = outcome
+
+    def run(self, names: object, inputs: object) -> object:
+        if isinstance(self.outcome[0], Exception):
+            raise self.outcome[0]
+        return [np.array(each, np.float32) for each in self.outcome]
+
+
+def run_with(artifact: Artifact, *outcome: object) -> object:
+    session = Session(artifact, device="cpu")
+    session._session = Returning(*outcome)
+    return session.run(IDS, LENGTHS)
+
+
+@pytest.mark.parametrize("edge", [0.0, 1.0])
+def test_the_edges_are_probabilities(artifact, edge) -> None:
+    assert run_with(artifact, [-200, 200], [edge, 0.5])[1].tolist() == [edge, 0.5]
+
+
+@pytest.mark.parametrize("value", [7.5, -1e-7, 1.0000001, float("nan"), float("inf")])
+def test_what_is_no_probability_is_an_artifact_error(artifact, value) -> None:
+    shown = np.float32(value)
+    with pytest.raises(ArtifactError, match=rf"model\.onnx: returns {shown} as a probability: export") as error:
+        run_with(artifact, [0, 0], [0.5, value])
+    assert error.value.exit_code == 4
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (2, 1), ()])
+def test_too_few_or_too_many_probabilities_are_an_artifact_error(artifact, shape) -> None:
+    with pytest.raises(ArtifactError, match=r"model\.onnx: returns \[.*\] probabilities for 2 texts: export"):
+        run_with(artifact, np.zeros(shape), np.zeros(shape))
+
+
+def test_weights_that_are_not_numbers_are_an_artifact_error(artifact) -> None:
+    model = onnx.load_from_string(artifact.graphs["fp32"])
+    for weights in model.graph.initializer:
+        if weights.data_type == onnx.TensorProto.FLOAT:
+            weights.CopyFrom(
+                onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights) * np.float32("nan"), weights.name)
+            )
+    session = Session(replace(artifact, graphs={"fp32": model.SerializeToString()}), device="cpu", precision="fp32")
+    with pytest.raises(ArtifactError, match=r"model\.onnx: returns nan as a probability"):
+        session.run(IDS, LENGTHS)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("/onnxruntime_src/bfc_arena.cc:360 Failed to allocate memory for requested buffer of size 12"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("CUDA failure 2: out of memory ; GPU=0"),
+        RuntimeError("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED"),
+    ],
+    ids=str,
+)
+def test_too_little_memory_is_a_device_error(artifact, error, monkeypatch) -> None:
+    expected = r"model\.onnx: not enough memory to score 2 texts of 3 tokens at a time: use a smaller --batch-tokens"
+    with pytest.raises(DeviceError, match=expected) as raised:
+        run_with(artifact, error)
+    assert raised.value.exit_code == 5
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(session_module, "_create_session", fail)
+    with pytest.raises(DeviceError, match=r"model\.onnx: not enough memory to load it: free some"):
+        Session(artifact, device="cpu")
+
+
+def test_a_graph_that_cannot_be_run_is_an_artifact_error(artifact) -> None:
+    token_ids = np.full((1, 1), 10**6, np.int32)
+    with pytest.raises(ArtifactError, match=r"model\.onnx: ONNX Runtime cannot run it \(.*Gather.*\): export") as error:
+        Session(artifact, device="cpu").run(token_ids, np.ones(1, np.int32))
+    assert "\n" not in str(error.value)
+
+
+def test_a_gpu_that_fails_is_a_device_error(artifact, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA failure 700: an illegal memory access\n was encountered")
+
+    session = Session(artifact, device="cpu")
+    session.device = "cuda"
+    monkeypatch.setattr(session_module, "run_bound", fail)
+    with pytest.raises(DeviceError, match=r"device cuda failed .CUDA failure 700: an illegal memory access was enc"):
+        session.run(IDS, LENGTHS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has")
+def test_a_limit_of_memory_is_a_device_error(tiny_artifact) -> None:
+    script = f"""
+import re, resource, sys
+from pathlib import Path
+from sentscore import DeviceError, Scorer
+scorer = Scorer.load({str(tiny_artifact)!r}, device="cpu", batch_tokens=1_000_000, threads=1)
+texts = [f"{{'great film ' * 400}}{{n}}" for n in range(1_000)]
+few = scorer.score(texts[:1])
+used = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
+resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20), resource.RLIM_INFINITY))
+try:
+    scorer.score(texts)
+except DeviceError as error:
+    print(error)
+assert scorer.score(texts[:1]) == few
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert "not enough memory" in done.stdout
+    assert "use a smaller --batch-tokens" in done.stdout
+
+
+def test_bytes_that_are_no_graph_are_an_artifact_error(artifact) -> None:
     with pytest.raises(ArtifactError, match=r"model\.onnx: ONNX Runtime cannot load it"):
         Session(replace(artifact, graphs={"fp32": b"nothing"}), device="cpu")
