@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sentscore.errors import InputError, first_line
+
 GROUP_BYTES: Final = 64 << 20
 """The most Arrow bytes of a row group. A larger one of the input becomes several."""
+
+_SCHEMA_KEY: Final = b"ARROW:schema"  # where Arrow looks for the types that Parquet does not have
 
 
 class ParquetWriter:
@@ -22,15 +28,34 @@ class ParquetWriter:
             file: The stream.
             schema: The schema of the rows, with the metadata to be stored.
             codec: The compression of the columns, by Arrow's name for it.
+
+        Raises:
+            InputError: pyarrow cannot write columns of such a type.
         """
         self._schema = schema
+        self._stored = pa.schema([field.with_type(_without_views(field.type)) for field in schema])
+        self._has_views = self._stored.types != schema.types
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
         # The compliant mode renames the items of lists, and with that changes the schema.
-        self._writer = pq.ParquetWriter(file, schema, compression=codec, use_compliant_nested_type=False)
+        with _type_errors():
+            self._writer = pq.ParquetWriter(
+                file,
+                self._stored if self._has_views else schema,
+                compression=codec,
+                use_compliant_nested_type=False,
+                store_schema=not self._has_views,
+            )
+        if self._has_views:
+            original = base64.b64encode(schema.serialize().to_pybytes())
+            self._writer.add_key_value_metadata({**(schema.metadata or {}), _SCHEMA_KEY: original})
 
     def write(self, batch: pa.RecordBatch, ends_group: bool) -> None:
-        """Takes rows, and writes a row group when it is full or when these rows end one of the input's."""
+        """Takes rows, and writes a row group when it is full or when these rows end one of the input's.
+
+        Raises:
+            InputError: pyarrow cannot write values of such a type.
+        """
         self._held.append(batch)
         self._held_bytes += batch.nbytes
         if ends_group or self._held_bytes >= GROUP_BYTES:
@@ -53,4 +78,36 @@ class ParquetWriter:
             table = pa.Table.from_batches(self._held, schema=self._schema)
             self._held.clear()
             self._held_bytes = 0
-            self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+            with _type_errors():
+                if self._has_views:
+                    table = table.cast(self._stored)
+                self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+
+@contextmanager
+def _type_errors() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise InputError(f"rows cannot be written as Parquet ({first_line(error)}): write to another format") from error
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """Returns a nested type with large types in place of views, which pyarrow cannot write inside structs.
+
+    Readers get the views back by the schema that is stored beside the columns.
+    """
+    if pa.types.is_struct(kind):
+        return pa.struct([_without_views_inside(field) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_without_views_inside(kind.key_field), _without_views_inside(kind.item_field))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_without_views_inside(kind.value_field), kind.list_size)
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_without_views_inside(kind.value_field))
+    return pa.list_(_without_views_inside(kind.value_field)) if pa.types.is_list(kind) else kind
+
+
+def _without_views_inside(field: pa.Field) -> pa.Field:
+    larger = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    return field.with_type(larger.get(field.type) or _without_views(field.type))

@@ -54,7 +54,8 @@ def to_json_values(name: str, column: pa.Array) -> list[Any]:
             return [_to_json_value(value) for value in column.to_pylist()]
         if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
             return list(column.to_pylist())
-    except (ValueError, TypeError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        # Python's dates and durations reach less far than Arrow's.
         raise _not_writable(name, kind, error) from error
     return list(_cast_to_text(name, column))
 
