@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sentscore.model.artifact import LAYOUT, Manifest, Precision
+from sentscore.model.artifact import LAYOUT, Manifest
+from sentscore.model.options import Precision
 from sentscore_train.evaluation.metrics import CALIBRATION_BINS
 
 TRIALS: Final = Path(__file__).with_name("trials.md")

@@ -16,9 +16,9 @@ import numpy as np
 from sentscore._version import __version__
 from sentscore.errors import OutputError
 from sentscore.files import new_folder
-from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, PRECISIONS, Artifact, FileEntry, Manifest, Precision
+from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Manifest
 from sentscore.model.engine import Engine
-from sentscore.model.options import ModelOptions
+from sentscore.model.options import PRECISIONS, ModelOptions, Precision
 from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore_export.card import model_card

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import ArtifactError
-from sentscore.model.artifact import Artifact, Precision
+from sentscore.model.artifact import Artifact
 from sentscore.model.engine import Engine
-from sentscore.model.options import ModelOptions
+from sentscore.model.options import ModelOptions, Precision
 from sentscore.text.encoder import EncodedTexts
 from sentscore_train.data.batches import LabelledTexts
 

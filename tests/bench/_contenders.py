@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from _measure import Rows
 from _networks import distilbert, notebook, torch_batches
 from _rival import Labels, Rival, Setting, fastest_seconds, format_numbers
-from sentscore.model.artifact import Precision
 from sentscore.model.batching import batches_by_length, pad_batch
+from sentscore.model.options import Precision
 
 _PAD_ID: Final = 0  # behind a review's end, where the graph does not look
 

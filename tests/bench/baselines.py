@@ -25,7 +25,7 @@ from _contenders import tfidf_model
 from _measure import Paired, compare_paired, format_interval, markdown_table, share_interval
 from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import InputError, SentscoreError, UsageError
-from sentscore.model.artifact import PRECISIONS
+from sentscore.model.options import PRECISIONS
 from sentscore.scorer import Scorer
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array

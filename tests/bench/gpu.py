@@ -25,8 +25,9 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from memory import repeat_texts
-from sentscore.model.artifact import PRECISIONS, Artifact, Precision, load_artifact
+from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.model.batching import batches_by_length, pad_batch
+from sentscore.model.options import PRECISIONS, Precision
 from sentscore.model.session import Device, Session
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array

@@ -26,7 +26,8 @@ from _measure import Interval, Rows, format_interval, markdown_table, share_inte
 from _perturbations import groups_of_one_label, perturbations
 from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import InputError, SentscoreError, UsageError
-from sentscore.model.artifact import LAYOUT, PRECISIONS, Artifact
+from sentscore.model.artifact import LAYOUT, Artifact
+from sentscore.model.options import PRECISIONS
 from sentscore.progress import Progress, Report
 from sentscore.scorer import Scorer
 from sentscore_train.cli.console import progress_bars

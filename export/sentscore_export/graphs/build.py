@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
-from sentscore.model.artifact import Precision
+from sentscore.model.options import Precision
 from sentscore_export.graphs import int8_gru, int8_lstm
 from sentscore_export.graphs.nodes import ONNX_RUNTIME_DOMAIN, Array, GraphBuilder
 from sentscore_train.models.classifier import MASKED, Architecture

@@ -9,18 +9,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from sentscore.errors import ArtifactError
+from sentscore.model.options import PRECISIONS, Precision
 
 FORMAT_VERSION: Final = 1
 """The version of manifest.json, and of the graph's inputs and outputs."""
-
-Precision = Literal["fp32", "int8", "fp16"]
-"""The precision of a graph's weights and products. The fp16 graph has no weights of its own: it rounds those of
-`model.onnx`."""
-
-PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 
 @dataclass(frozen=True)

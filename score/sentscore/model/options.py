@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from sentscore.errors import UsageError
-from sentscore.model.artifact import Precision
+
+Precision = Literal["fp32", "int8", "fp16"]
+"""The precision of a graph's weights and products. The fp16 graph has no weights of its own: it rounds those of
+`model.onnx`."""
+
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 Device = Literal["auto", "cpu", "cuda"]
 """What a model may be asked to run on."""

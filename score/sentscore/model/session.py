@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sentscore.errors import ArtifactError, DeviceError, SentscoreError, UsageError
-from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, Precision
+from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact
 from sentscore.model.cpu import multiplies_int8
 from sentscore.model.cuda import cuda_devices
-from sentscore.model.options import Device, PrecisionChoice
+from sentscore.model.options import Device, Precision, PrecisionChoice
 from sentscore.model.runtime import ONLY_FATAL, load_onnxruntime, preload_cuda
 
 INT8_LOSS: Final = 0.001

@@ -7,7 +7,7 @@ import pytest
 
 from sentscore import __version__
 
-HEAVY = ("torch", "spacy", "onnxruntime", "numpy", "pyarrow")
+HEAVY = ("torch", "spacy", "onnxruntime", "numpy", "pyarrow", "sentscore.model.artifact")
 
 
 @pytest.mark.parametrize(

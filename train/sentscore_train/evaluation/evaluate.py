@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sentscore.errors import ArtifactError, InputError
-from sentscore.model.artifact import LAYOUT, Precision
+from sentscore.model.artifact import LAYOUT
+from sentscore.model.options import Precision
 from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore_train.evaluation.metrics import Agreement, Calibration, Metrics, compare_models, measure
