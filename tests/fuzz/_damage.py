@@ -16,8 +16,10 @@ from _checks import check_results, read_table
 from _tables import random_type, random_value, write
 
 
-def compressed_case(rng: random.Random, _model: Path) -> Case:
+def compressed_case(rng: random.Random, model: Path) -> Case:
     """A whole file in gzip or zstd, in one or several members."""
+    if rng.random() < 0.3:
+        return stdin_case(rng, model)
     kind, content, texts = _table(rng)
     ending = rng.choice(["gz", "zst"])
     data = pack(rng, content, ending)
@@ -30,6 +32,23 @@ def compressed_case(rng: random.Random, _model: Path) -> Case:
     return Case(
         f"{kind}.{ending}", ("file", name, "-c", "text"), {name.encode(): data}, exits(0), frozenset([out]), check
     )
+
+
+def stdin_case(rng: random.Random, _model: Path) -> Case:
+    """A whole file on stdin, whose first bytes or `--format` tell the format; the output goes to stdout."""
+    kind, content, texts = _table(rng)
+    ending = rng.choice(["", "gz", "zst"])
+    data = pack(rng, content, ending) if ending else content
+    # Without a format, CSV looks like lines of text, and so does no text that begins with a brace.
+    told = kind in {"csv", "tsv"} or (kind == "txt" and content.lstrip().startswith(b"{")) or rng.random() < 0.4
+    options = ("--format", f"{kind}.{ending}".rstrip(".")) if told else ()
+
+    def check(ended: Ended) -> Iterator[Complaint]:
+        _, rows = read_table(f"o.{kind}".encode(), ended.stdout)
+        yield from check_results(ended, texts, [row[-2] for row in rows], [row[-1] for row in rows])
+
+    args = ("file", "-", *options, *(() if kind == "txt" else ("-c", "text")))
+    return Case(f"stdin, {kind}.{ending}", args, {}, exits(0), check=check, stdin=data)
 
 
 def damaged_case(rng: random.Random, _model: Path) -> Case:

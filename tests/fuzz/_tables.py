@@ -69,6 +69,27 @@ def parquet_case(rng: random.Random, _model: Path) -> Case:
     )
 
 
+def choice_case(rng: random.Random, _model: Path) -> Case:
+    """Columns of texts among which one has to be chosen, with names that may be taken or there twice."""
+    usual = ("text", "Review", "CONTENT", "body", "comment", "sentence")
+    names = rng.choices(["a", "b", "a b", *usual], k=rng.randrange(1, 5))
+    if rng.random() < 0.15:
+        names.append(rng.choice(["sentiment", "score"]))
+    kinds = [pa.string() if name in usual or rng.random() < 0.5 else pa.int64() for name in names]
+    columns = [pa.array(["good", "bad"] if kind == pa.string() else [1, 2]) for kind in kinds]
+    content = write(rng, pa.Table.from_arrays(columns, names=names))
+    texts = [name for name, kind in zip(names, kinds, strict=True) if kind == pa.string()]
+    decided = len(texts) == 1 or sum(name in usual for name in texts) == 1
+    args, codes = ["file", "in.parquet"], {0} if decided else {3}
+    if rng.random() < 0.4:
+        wanted = rng.choice([*names, "nowhere"])
+        args += ["-c", wanted]
+        codes = {0} if names.count(wanted) == 1 and wanted in texts else {3}
+    if {"sentiment", "score"} & set(names):
+        codes = {2} if codes == {0} else {2, 3}
+    return Case("choice", tuple(args), {b"in.parquet": content}, frozenset(codes), frozenset([b"in.scored.parquet"]))
+
+
 def invalid_text_case(rng: random.Random, _model: Path) -> Case:
     """A column of strings whose bytes are not UTF-8: refused in the column of texts, and kept or refused beside it."""
     rows = rng.choice([1, 2, 9])
@@ -239,3 +260,7 @@ def _random_scalar(rng: random.Random, kind: pa.DataType) -> Any:  # noqa: PLR09
     if pa.types.is_duration(kind):
         return datetime.timedelta(milliseconds=rng.randrange(-(10**9), 10**9))
     return random_text(rng)
+
+
+def any_parquet_case(rng: random.Random, model: Path) -> Case:
+    return rng.choices([parquet_case, choice_case, invalid_text_case], [80, 15, 5])[0](rng, model)

@@ -28,11 +28,11 @@ from _commands import command_case
 from _damage import compressed_case, damaged_case
 from _folders import folder_case, name_case
 from _jsonl import any_jsonl_case
-from _tables import invalid_text_case, parquet_case
+from _tables import any_parquet_case
 from _texts import csv_case, lines_case, text_case, tsv_case, whole_case
 
 KINDS: dict[str, Generator] = {
-    "parquet": lambda rng, model: (parquet_case if rng.random() < 0.95 else invalid_text_case)(rng, model),
+    "parquet": any_parquet_case,
     "csv": csv_case,
     "tsv": tsv_case,
     "jsonl": any_jsonl_case,
