@@ -10,6 +10,7 @@ import typer
 
 from sentscore.cli.guard import GuardedCommand, require
 from sentscore.cli.options import DebugOption, VersionOption, complete_model, new_app
+from sentscore.cli.signals import run_program
 from sentscore.errors import UsageError
 from sentscore.model.artifact import Manifest, load_artifact
 from sentscore_train.cli.options import PartialOption
@@ -134,4 +135,4 @@ def _check(model: str, batches: int) -> None:
 
 def main() -> None:
     """Runs the command line; the console script."""
-    app(prog_name="sentscore-export")
+    run_program("sentscore-export", lambda: app)

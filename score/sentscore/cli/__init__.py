@@ -1,45 +1,31 @@
-"""The command line: `sentscore file`, `text`, `models`, `doctor` and `bench`, one module each.
-
-Importing it and `--help` load neither Arrow nor NumPy nor ONNX Runtime; the commands do when they run.
-"""
+"""The command line: `sentscore file`, `text`, `models`, `doctor` and `bench`, one module each."""
 
 from __future__ import annotations
 
-from sentscore.cli.bench import bench_cli
-from sentscore.cli.doctor import doctor_cli
-from sentscore.cli.file import file_cli
-from sentscore.cli.guard import GuardedCommand
-from sentscore.cli.models import models_cli
-from sentscore.cli.options import DebugOption, VersionOption, new_app
-from sentscore.cli.text import text_cli
+from typing import TYPE_CHECKING
+
+from sentscore.cli.signals import run_program
+
+if TYPE_CHECKING:
+    import typer
+
+    from sentscore.cli.commands import app
 
 __all__ = ["app", "main"]
-
-app = new_app("sentscore")
-
-
-@app.callback()
-def root(
-    version: VersionOption = False,
-    debug: DebugOption = False,
-) -> None:
-    """Score the sentiment of texts in tables and files, on CUDA or the CPU.
-
-    Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 input cannot be read, 4 model damaged,
-    5 device unavailable, 6 output cannot be written, 130 interrupted.
-    """
-
-
-for _name, _command in (
-    ("file", file_cli),
-    ("text", text_cli),
-    ("models", models_cli),
-    ("doctor", doctor_cli),
-    ("bench", bench_cli),
-):
-    app.command(_name, cls=GuardedCommand)(_command)
 
 
 def main() -> None:
     """Runs the command line; the console script."""
-    app(prog_name="sentscore")
+    run_program("sentscore", _load_app)
+
+
+def _load_app() -> typer.Typer:
+    from sentscore.cli.commands import app  # imported here, where a signal during the import ends in order
+
+    return app
+
+
+def __getattr__(name: str) -> object:
+    if name == "app":
+        return _load_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,11 +17,13 @@ from sentscore.cli.options import (
     PrecisionOption,
     ThreadsOption,
 )
+from sentscore.cli.signals import nothing_begun
 from sentscore.errors import UsageError
 from sentscore.model.options import DEFAULT_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
     from sentscore.jobs import Job, Summary
+    from sentscore.scorer import Scorer
 
 
 def file_cli(
@@ -133,10 +135,58 @@ def file(
         SentscoreError: Something is wrong with the options, an input, a model, the device or an output. Outputs that
             were finished before remain.
     """
-    from sentscore.cli.console import progress_bar
+    with nothing_begun():
+        jobs, scorers = _prepare(
+            inputs,
+            models=models,
+            options=options,
+            column=column,
+            output=output,
+            prefix=prefix,
+            whole=whole,
+            format=format,
+            force=force,
+            skip_existing=skip_existing,
+            on_skip=on_skip,
+        )
+        from sentscore.cli.console import progress_bar
+        from sentscore.jobs import run_job
+    for scorer in scorers:
+        if scorer.device == "cuda":
+            scorer.engine.encode_in_processes()
+    done: list[Summary] = []
+    try:
+        for job in jobs:
+            with progress_bar() if show_progress else nullcontext() as show:
+                done.append(run_job(job, scorers, column=column, prefix=prefix, resume=resume, on_progress=show))
+            if on_summary is not None:
+                on_summary(done[-1])
+    except KeyboardInterrupt as error:
+        if done:
+            remedy = "leave them out" if force else "--skip-existing leaves them out"
+            error.add_note(f"inputs finished: the first {len(done)}; {remedy}")
+        raise
+    return done
+
+
+def _prepare(
+    inputs: Sequence[str],
+    *,
+    models: Sequence[str],
+    options: ModelOptions,
+    column: str | None,
+    output: str | None,
+    prefix: str,
+    whole: bool,
+    format: str | None,
+    force: bool,
+    skip_existing: bool,
+    on_skip: Callable[[Job], None] | None,
+) -> tuple[list[Job], list[Scorer]]:
+    """Checks everything that can be checked before the first job, and loads the models if there is a job."""
     from sentscore.columns import result_names
     from sentscore.formats import parse_format
-    from sentscore.jobs import check_inputs, plan_jobs, plan_whole, run_job
+    from sentscore.jobs import check_inputs, plan_jobs, plan_whole
     from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
 
@@ -152,27 +202,13 @@ def file(
     if skip_existing:
         jobs = _without_existing(jobs, on_skip)
         if not jobs:
-            return []
+            return [], []
     artifacts = [load_artifact(model) for model in models]
     check_inputs(jobs, result_names([artifact.name for artifact in artifacts], prefix), column=column)
     scorers = [Scorer(artifact, options) for artifact in artifacts]
     for scorer in scorers:
-        if scorer.device == "cuda":
-            scorer.engine.encode_in_processes()
         scorer.score(["."])  # loads the tokenizer, whose time is not the first job's
-    done: list[Summary] = []
-    try:
-        for job in jobs:
-            with progress_bar() if show_progress else nullcontext() as show:
-                done.append(run_job(job, scorers, column=column, prefix=prefix, resume=resume, on_progress=show))
-            if on_summary is not None:
-                on_summary(done[-1])
-    except KeyboardInterrupt as error:
-        if done:
-            remedy = "leave them out" if force else "--skip-existing leaves them out"
-            error.add_note(f"inputs finished: the first {len(done)}; {remedy}")
-        raise
-    return done
+    return jobs, scorers
 
 
 def _without_existing(jobs: Sequence[Job], on_skip: Callable[[Job], None] | None) -> list[Job]:

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import Any
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand
 
+from sentscore.cli.signals import at_work, nothing_begun, was_interrupted
 from sentscore.errors import INTERRUPTED, OutputError, SentscoreError, UsageError
 
 
 class GuardedCommand(TyperCommand):
     """A command whose errors and interrupts become a line and an exit code; Typer handles wrong options itself."""
 
+    cleans_up: ClassVar[bool] = True
+    """Whether an interrupt has to leave the command in order. Otherwise it leaves at once."""
+
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the type depends on Typer's version
         """Runs the command."""
         root = ctx.find_root()
-        with guarded(program=root.info_name or "sentscore", debug=bool(root.params.get("debug"))):
+        with (
+            guarded(program=root.info_name or "sentscore", debug=bool(root.params.get("debug"))),
+            nullcontext() if self.cleans_up else nothing_begun(),
+        ):
             return super().invoke(ctx)
+
+
+class ShowingCommand(GuardedCommand):
+    """A guarded command that only shows something, and makes no file."""
+
+    cleans_up = False
 
 
 def require(*packages: str, extra: str) -> None:
@@ -52,27 +62,36 @@ def guarded(*, program: str, debug: bool) -> Iterator[None]:
     Raises:
         typer.Exit: Something was raised inside.
     """
-    with _interrupt_on_signals():
-        try:
+    try:
+        with at_work():
             yield
-        except (typer.Exit, typer.Abort):
+    except (typer.Exit, typer.Abort):
+        raise
+    except BaseException as error:
+        code = _report(error, program, debug=debug)
+        if code is None:
             raise
-        except BrokenPipeError as error:
-            # The reader of stdout has closed it, like `| head`, which is no error to report.
-            _silence_stdout()
-            raise typer.Exit(OutputError.exit_code) from error
-        except SentscoreError as error:
-            _print_error(program, _append_notes(str(error), error), debug=debug)
-            raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt as error:
-            _print_error(program, _append_notes("interrupted", error), debug=debug)
-            raise typer.Exit(INTERRUPTED) from error
-        except Exception as error:
-            hint = "" if debug else f"; {program} --debug … shows where"
-            _print_error(
-                program, _append_notes(f"unexpected {type(error).__name__}: {error}{hint}", error), debug=debug
-            )
-            raise typer.Exit(SentscoreError.exit_code) from error
+        raise typer.Exit(code) from error
+
+
+def _report(error: BaseException, program: str, *, debug: bool) -> int | None:
+    """Prints an error's line and returns its exit code; None where it is none, like `SystemExit`."""
+    message: str
+    if was_interrupted() or isinstance(error, KeyboardInterrupt):
+        message, code = "interrupted", INTERRUPTED  # whatever the error is, it came of that
+    elif isinstance(error, BrokenPipeError):
+        # The reader of stdout has closed it, like `| head`, which is nothing to report.
+        _silence_stdout()
+        return OutputError.exit_code
+    elif isinstance(error, SentscoreError):
+        message, code = str(error), error.exit_code
+    elif isinstance(error, Exception):
+        hint = "" if debug else f"; {program} --debug … shows where"
+        message, code = f"unexpected {type(error).__name__}: {error}{hint}", SentscoreError.exit_code
+    else:
+        return None
+    _print_error(program, _append_notes(message, error), debug=debug)
+    return code
 
 
 def _append_notes(message: str, error: BaseException) -> str:
@@ -83,28 +102,6 @@ def _print_error(program: str, message: str, *, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     typer.echo(f"{program}: error: {' '.join(message.split())}", err=True)
-
-
-@contextmanager
-def _interrupt_on_signals() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP, unless they are ignored, interrupt like Ctrl-C, so that outputs are cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    kinds = [getattr(signal, name) for name in names]
-    replaced = {kind: signal.getsignal(kind) for kind in kinds if signal.getsignal(kind) is signal.SIG_DFL}
-    for kind in replaced:
-        signal.signal(kind, _interrupt)
-    try:
-        yield
-    finally:
-        for kind, handler in replaced.items():
-            signal.signal(kind, handler)
-
-
-def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _silence_stdout() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -75,9 +77,20 @@ _encoders: list[Encoder] = []  # in a child process, the one that `_start` has m
 
 def _start(vocabulary: Vocabulary) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal: the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _encoders[:] = [Encoder(vocabulary)]
 
 
 def _encode(schema: bytes, batch: bytes) -> DistinctTexts:
     texts = pa.ipc.read_record_batch(batch, pa.ipc.read_schema(pa.py_buffer(schema)))["text"]
     return encode_distinct(_encoders[0], texts)
+
+
+def _end_with_parent() -> None:
+    """Ends this process with its parent, however that ends: after a kill it would wait for work for ever."""
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

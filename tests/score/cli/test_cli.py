@@ -13,7 +13,7 @@ HEAVY = ("torch", "spacy", "onnxruntime", "numpy", "pyarrow", "sentscore.model.a
 @pytest.mark.parametrize(
     "statement",
     [
-        "import sentscore.cli",
+        "import sentscore.cli.commands",
         "from sentscore.cli import app; app(['--help'])",
         "from sentscore.cli import app; app(['file', '--help'])",
     ],

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from interrupts import HEEDING, draw_signals, interrupt
 from sentscore import Scorer
 from sentscore.formats import Kind
 from sentscore.model.engine import Engine
@@ -52,22 +55,23 @@ def test_debug_shows_the_cause_of_an_expected_error_too(tmp_path: Path, tiny_art
     assert "FileNotFoundError" in result.stderr
 
 
-# A shell that runs the tests in the background has its children ignore some signals: undo that.
-HEEDING = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGTERM, signal.SIG_DFL)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-from sentscore.cli import main
-main()
-"""
-
-
 @contextmanager
-def waiting_job(folder: Path, model: Path) -> Iterator[subprocess.Popen[bytes]]:
+def waiting_job(folder: Path, model: Path, before: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """A job that has begun its output and waits for more input."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HEEDING, "file", "-", "--format", "txt", "-o", folder / "out.csv", "-m", model],
+        [
+            sys.executable,
+            "-c",
+            HEEDING.replace("from", f"{before}\nfrom", 1),
+            "file",
+            "-",
+            "--format",
+            "txt",
+            "-o",
+            folder / "out.csv",
+            "-m",
+            model,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -134,6 +138,30 @@ class TestEndings:
             _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (130, b"sentscore: error: interrupted\n")
         assert files(tmp_path) == []
+
+    def test_more_signals_change_nothing(self, tmp_path: Path, tiny_artifact: Path) -> None:
+        """Two or three at moments from the first import to the middle of the job: one line, 130 and no part."""
+        pq.write_table(pa.table({"text": [f"a wonderful film {n}" for n in range(200_000)]}), tmp_path / "a.parquet")
+        arguments = ["file", tmp_path / "a.parquet", "-m", tiny_artifact, "--device", "cpu"]
+        chance = random.Random(1)
+
+        def run(number: int) -> str:
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            command = [sys.executable, "-c", HEEDING, *map(str, arguments), "-o", str(folder / "out.csv")]
+            return interrupt(command, folder, after_s=number * 0.08, signals=draws[number])
+
+        draws = [draw_signals(chance) for _ in range(20)]
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(run, range(20))) == {"130, one line"}
+
+    @pytest.mark.parametrize("kind", INTERRUPTS)
+    def test_a_signal_that_is_ignored_stays_so(self, tmp_path: Path, tiny_artifact: Path, kind: signal.Signals) -> None:
+        with waiting_job(tmp_path, tiny_artifact, before=f"signal.signal({int(kind)}, signal.SIG_IGN)") as process:
+            process.send_signal(kind)
+            _, errors = process.communicate(b"a film\n", timeout=60)
+        assert process.returncode == 0, errors
+        assert files(tmp_path) == ["out.csv"]
 
     def test_an_interrupt_tells_of_outputs_that_are_done(
         self, reviews: Path, tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch, invoke

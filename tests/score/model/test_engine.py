@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -75,6 +79,29 @@ def test_texts_can_be_encoded_in_other_processes(tiny_artifact) -> None:
     engine.encode_in_processes(0)
     assert engine.blocks_ahead == 0
     assert np.array_equal(engine.encode(array).result().encoded.ids, here.encoded.ids)
+
+
+KILLED = """
+import os, signal, sys
+from sentscore.model.artifact import load_artifact
+from sentscore.model.engine import Engine
+from sentscore.model.options import ModelOptions
+import pyarrow as pa
+
+if __name__ == "__main__":
+    engine = Engine(load_artifact(sys.argv[1]), ModelOptions("cpu"))
+    engine.encode_in_processes(1)
+    print(len(engine.encode(pa.array(["a great film"])).result().encoded), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_encoding_processes_end_with_one_that_is_killed(tiny_artifact, tmp_path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    command = [sys.executable, tmp_path / "killed.py", tiny_artifact]
+    # Those processes hold stdout open too: that its end is seen means that they are gone.
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"1\n")
 
 
 def test_a_gpu_gets_batches_by_its_memory(tiny_artifact, monkeypatch) -> None:

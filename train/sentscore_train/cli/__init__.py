@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sentscore.cli.guard import GuardedCommand
 from sentscore.cli.options import DebugOption, VersionOption, new_app
+from sentscore.cli.signals import run_program
 from sentscore_train.cli.evaluate import compare_cli, evaluate_cli
 from sentscore_train.cli.release import release_cli
 from sentscore_train.cli.train import train_command
@@ -28,4 +29,4 @@ app.command("release", cls=GuardedCommand)(release_cli)
 
 def main() -> None:
     """Runs the command line; the console script."""
-    app(prog_name="sentscore-train")
+    run_program("sentscore-train", lambda: app)
