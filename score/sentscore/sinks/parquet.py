@@ -17,6 +17,8 @@ GROUP_BYTES: Final = 64 << 20
 
 _SCHEMA_KEY: Final = b"ARROW:schema"  # where Arrow looks for the types that Parquet does not have
 
+_LARGE_TYPES: Final = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
 
 class ParquetWriter:
     """Writes a Parquet file to a stream that needs no seeking."""
@@ -80,7 +82,11 @@ class ParquetWriter:
             self._held_bytes = 0
             with _type_errors():
                 if self._has_views:
-                    table = table.cast(self._stored)
+                    columns = [
+                        column if column.type == kind else column.cast(kind)
+                        for column, kind in zip(table.columns, self._stored.types, strict=True)
+                    ]
+                    table = pa.table(columns, schema=self._stored)
                 self._writer.write_table(table, row_group_size=max(1, table.num_rows))
 
 
@@ -92,22 +98,23 @@ def _type_errors() -> Iterator[None]:
         raise InputError(f"rows cannot be written as Parquet ({first_line(error)}): write to another format") from error
 
 
-def _without_views(kind: pa.DataType) -> pa.DataType:
-    """Returns a nested type with large types in place of views, which pyarrow cannot write inside structs.
+def _without_views(kind: pa.DataType, *, in_struct: bool = False) -> pa.DataType:
+    """Returns a type with large types in place of views inside structs, which pyarrow cannot write.
 
     Readers get the views back by the schema that is stored beside the columns.
     """
+
+    def inside(field: pa.Field, *, in_struct: bool = in_struct) -> pa.Field:
+        return field.with_type(_without_views(field.type, in_struct=in_struct))
+
+    if in_struct and kind in _LARGE_TYPES:
+        return _LARGE_TYPES[kind]
     if pa.types.is_struct(kind):
-        return pa.struct([_without_views_inside(field) for field in kind])
+        return pa.struct([inside(field, in_struct=True) for field in kind])
     if pa.types.is_map(kind):
-        return pa.map_(_without_views_inside(kind.key_field), _without_views_inside(kind.item_field))
+        return pa.map_(inside(kind.key_field), inside(kind.item_field))
     if pa.types.is_fixed_size_list(kind):
-        return pa.list_(_without_views_inside(kind.value_field), kind.list_size)
+        return pa.list_(inside(kind.value_field), kind.list_size)
     if pa.types.is_large_list(kind):
-        return pa.large_list(_without_views_inside(kind.value_field))
-    return pa.list_(_without_views_inside(kind.value_field)) if pa.types.is_list(kind) else kind
-
-
-def _without_views_inside(field: pa.Field) -> pa.Field:
-    larger = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-    return field.with_type(larger.get(field.type) or _without_views(field.type))
+        return pa.large_list(inside(kind.value_field))
+    return pa.list_(inside(kind.value_field)) if pa.types.is_list(kind) else kind
