@@ -12,10 +12,12 @@ Every message is one line and holds the value, the file and the remedy.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 INTERRUPTED = 130
 """The exit code after an interrupt (Ctrl-C or SIGTERM)."""
+
+_LONGEST_VALUE: Final = 100
 
 
 class SentscoreError(Exception):
@@ -61,3 +63,9 @@ class OutputError(SentscoreError):
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message, or the name of its type where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def shorten(value: object) -> str:
+    """Returns a value from outside as it may stand in a message: as Python writes it, at most 100 characters."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

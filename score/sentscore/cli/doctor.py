@@ -74,7 +74,9 @@ def doctor() -> Diagnosis:
     intact = None
     for path in find_artifacts():
         try:
-            intact = load_artifact(path)
+            artifact = load_artifact(path)
+            artifact.read_vocabulary()
+            intact = artifact
             artifacts[str(path)] = WORKS
         except ArtifactError as error:
             artifacts[str(path)] = str(error)

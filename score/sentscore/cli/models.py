@@ -74,12 +74,12 @@ def models() -> list[ModelInfo]:
     for path in find_artifacts():
         artifact = load_artifact(path)
         test = artifact.manifest.metrics.get("test")
-        accuracy = test.get("accuracy") if isinstance(test, Mapping) else None
+        measured = test.get("accuracy") if isinstance(test, Mapping) else None
         infos.append(
             ModelInfo(
                 name=artifact.name,
                 architecture=_describe(artifact.manifest.architecture),
-                accuracy=accuracy,
+                accuracy=measured if isinstance(measured, float) else None,
                 size=artifact.size,
                 path=str(artifact.path),
             )
@@ -88,9 +88,6 @@ def models() -> list[ModelInfo]:
 
 
 def _describe(architecture: Mapping[str, Any]) -> str:
-    try:
-        pooling = " and ".join(architecture["pooling"])
-        cell = str(architecture["name"]).upper()
-        return f"Bi{cell}, {architecture['num_layers']} x {architecture['hidden_size']}, {pooling} pooling"
-    except (KeyError, TypeError):
-        return ", ".join(f"{key} {value}" for key, value in architecture.items())
+    pooling = " and ".join(architecture["pooling"])
+    cell = architecture["name"].upper()
+    return f"Bi{cell}, {architecture['num_layers']} x {architecture['hidden_size']}, {pooling} pooling"

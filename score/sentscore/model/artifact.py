@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
+import stat
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any, Final
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final
 
-from sentscore.errors import ArtifactError
+from sentscore.errors import ArtifactError, shorten
+from sentscore.model.graph_check import check_graph
 from sentscore.model.options import PRECISIONS, Precision
+
+if TYPE_CHECKING:
+    from sentscore.text.vocabulary import Vocabulary
 
 FORMAT_VERSION: Final = 1
 """The version of manifest.json, and of the graph's inputs and outputs."""
@@ -35,6 +42,11 @@ class Layout:
 
 
 LAYOUT: Final = Layout()
+
+_POOLINGS: Final = {"max", "mean", "last"}
+_LONGEST_NAME: Final = 100
+_LARGEST_MANIFEST: Final = 16 << 20  # bytes; those that the exporter writes have 6,000
+_LARGEST_FILE: Final = (1 << 31) - 1  # bytes; ONNX's format takes no more
 
 
 @dataclass(frozen=True)
@@ -93,24 +105,68 @@ class Manifest:
         """Reads what `to_json` wrote.
 
         Raises:
-            ArtifactError: It is not JSON, its format version is unknown, or a field is missing.
+            ArtifactError: It is not JSON, its format version is unknown, or a field is missing or of another kind.
         """
         try:
             values: dict[str, Any] = json.loads(content)
             version = values["format_version"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{file}: not a manifest ({error!r}): export the model again") from error
-        if version != FORMAT_VERSION:
-            raise ArtifactError(
-                f"{file}: format version {version!r}, but this sentscore reads {FORMAT_VERSION}: "
-                "update sentscore or export the model again"
-            )
-        try:
-            values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
+            if version != FORMAT_VERSION or isinstance(version, (bool, float)):
+                raise ArtifactError(
+                    f"{file}: format version {shorten(version)}, but this sentscore reads {FORMAT_VERSION}: "
+                    "update sentscore or export the model again"
+                )
             values.setdefault("precisions", {})  # manifests of models that have float32 alone may lack it
+            json.dumps(values, ensure_ascii=False).encode("utf-8")  # fails on half a character
+            _check_values(values)
+            values["files"] = {
+                name: FileEntry(entry["sha256"], entry["size"]) for name, entry in values["files"].items()
+            }
             return cls(**{each.name: values[each.name] for each in fields(cls)})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(f"{file}: not a manifest ({error!r}): export the model again") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ArtifactError(
+                f"{file}: not a manifest ({type(error).__name__}: {error}): export the model again"
+            ) from error
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    """Checks the values of a manifest that anything here relies on.
+
+    Raises:
+        ValueError: A value is not what it should be.
+    """
+
+    def check(valid: bool, name: str, value: object) -> None:
+        if not valid:
+            raise ValueError(f"{name} {shorten(value)}")
+
+    name, files, architecture, precisions = (values[key] for key in ("name", "files", "architecture", "precisions"))
+    check(isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable(), "name", name)
+    for key in ("data", "recipe", "metrics", "calibration", "parity", "versions"):
+        check(isinstance(values[key], dict), key, values[key])
+    check(isinstance(values["commit"], str), "commit", values["commit"])
+    check(all(isinstance(version, str) for version in values["versions"].values()), "versions", values["versions"])
+    for file, entry in files.items():
+        if PurePath(file).name != file or not file.isprintable():
+            raise ValueError(f"{shorten(file)} is not a plain file name")
+        check(_is_whole(entry["size"], least=0) and entry["size"] <= _LARGEST_FILE, f"size of {file}", entry["size"])
+        check(bool(re.fullmatch("[0-9a-f]{64}", entry["sha256"])), f"sha256 of {file}", entry["sha256"])
+    check(architecture["name"] in ("lstm", "gru"), "architecture", architecture["name"])
+    for key in ("vocab_size", "embedding_dim", "hidden_size", "num_layers"):
+        check(_is_whole(architecture[key], least=1), key, architecture[key])
+    pooling = architecture["pooling"]
+    check(isinstance(pooling, list) and bool(pooling) and set(pooling) <= _POOLINGS, "pooling", pooling)
+    check(isinstance(precisions, dict) and set(precisions) <= set(PRECISIONS), "precisions", precisions)
+    for precision, measured in precisions.items():
+        for key in ("accuracy", "accuracy_fp32"):
+            check(_is_number(measured[key]), f"{key} of {precision}", measured[key])
+
+
+def _is_whole(value: object, *, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -141,6 +197,21 @@ class Artifact:
         """The sha256 of vocab.json in hexadecimal: models in which it is equal have the same token ids."""
         return self.manifest.files[LAYOUT.vocabulary].sha256
 
+    def read_vocabulary(self) -> Vocabulary:
+        """Returns the vocabulary.
+
+        Raises:
+            ArtifactError: It is damaged, of another version, or not the one that the manifest describes.
+        """
+        from sentscore.text.vocabulary import Vocabulary
+
+        file = self.path / LAYOUT.vocabulary
+        vocabulary = Vocabulary.from_json(self.vocabulary, file=file)
+        expected = self.manifest.architecture["vocab_size"]
+        if len(vocabulary) != expected:
+            raise ArtifactError(f"{file}: {len(vocabulary):,} tokens, the manifest says {expected:,}: export again")
+        return vocabulary
+
 
 def artifacts_folder() -> Path:
     """Returns the folder of the shipped artifacts: in the installed package, or in the checkout of an editable one."""
@@ -164,10 +235,14 @@ def locate_artifact(name_or_path: str | Path) -> Path:
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
     path = Path(name_or_path)
-    if (path / LAYOUT.manifest).is_file():
-        return path
+    try:
+        if str(name_or_path) and (path / LAYOUT.manifest).exists():
+            return path
+        is_folder = str(name_or_path) != "" and path.is_dir()
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"model {str(name_or_path)!r}: cannot be read ({error}): name another folder") from error
     names = ", ".join(shipped) or "none"
-    if path.is_dir():
+    if is_folder:
         raise ArtifactError(f"{path}: a folder without {LAYOUT.manifest}: name an exported model")
     raise ArtifactError(f"model {str(name_or_path)!r}: no such model: use one of {names}, or an artifact's folder")
 
@@ -176,7 +251,7 @@ def load_artifact(name_or_path: str | Path) -> Artifact:
     """Reads an artifact and verifies the sha256 of its files. They are read once, so what is returned was verified.
 
     Raises:
-        ArtifactError: The model is missing, was changed since its export, or has an unknown format version.
+        ArtifactError: The model is missing, was changed since its export, or is none that sentscore exported.
     """
     folder = locate_artifact(name_or_path)
     content = _read(folder / LAYOUT.manifest)
@@ -184,32 +259,54 @@ def load_artifact(name_or_path: str | Path) -> Artifact:
     for required in (LAYOUT.model, LAYOUT.vocabulary):
         if required not in manifest.files:
             raise ArtifactError(f"{folder / LAYOUT.manifest}: does not list {required}: export the model again")
-    files: dict[str, bytes] = {}
-    for name, expected in manifest.files.items():
-        if Path(name).name != name:
-            raise ArtifactError(f"{folder / LAYOUT.manifest}: {name!r} is not a plain file name: export again")
-        files[name] = _read(folder / name)
-        found = FileEntry.from_content(files[name])
-        if found != expected:
-            raise ArtifactError(
-                f"{folder / name}: sha256 {found.sha256[:12]}… of {found.size:,} bytes, the manifest says "
-                f"{expected.sha256[:12]}… of {expected.size:,}: restore the file or export the model again"
-            )
+    files = {name: _read(folder / name, expected) for name, expected in manifest.files.items()}
+    graphs = {precision: files[LAYOUT.graph(precision)] for precision in PRECISIONS if LAYOUT.graph(precision) in files}
+    for precision, graph in graphs.items():
+        check_graph(
+            graph,
+            file=folder / LAYOUT.graph(precision),
+            tokens=manifest.architecture["vocab_size"],
+            weights={LAYOUT.model: len(graphs["fp32"])} if precision == "fp16" else None,
+        )
+    try:
+        vocabulary = files[LAYOUT.vocabulary].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{folder / LAYOUT.vocabulary}: not UTF-8 ({error}): export the model again") from error
     return Artifact(
         name=manifest.name,
         path=folder,
         manifest=manifest,
         manifest_sha256=hashlib.sha256(content).hexdigest(),
         size=sum(map(len, files.values())),
-        graphs={
-            precision: files[LAYOUT.graph(precision)] for precision in PRECISIONS if LAYOUT.graph(precision) in files
-        },
-        vocabulary=files[LAYOUT.vocabulary].decode("utf-8"),
+        graphs=graphs,
+        vocabulary=vocabulary,
     )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, expected: FileEntry | None = None) -> bytes:
+    """Returns the content of a regular file, which is the one that the manifest lists; of the manifest, anything."""
+    # Without O_NONBLOCK, to open a pipe would be to wait for who writes into it.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    largest = _LARGEST_MANIFEST if expected is None else expected.size
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror}): restore it or export again") from error
+        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - of a descriptor
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ArtifactError(f"{path}: not a regular file: restore it or export again")
+            # What is larger than it should be is refused before it is read.
+            content = file.read(largest + 1) if status.st_size <= largest else b""
+            size = max(status.st_size, len(content))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ArtifactError(f"{path}: cannot be read ({reason}): restore it or export again") from error
+    if size > largest or (expected is not None and size != expected.size):
+        raise ArtifactError(
+            f"{path}: {size:,} bytes, where {largest:,} are expected: restore the file or export the model again"
+        )
+    found = FileEntry.from_content(content)
+    if expected is not None and found != expected:
+        raise ArtifactError(
+            f"{path}: sha256 {found.sha256[:12]}…, the manifest says {expected.sha256[:12]}…: "
+            "restore the file or export the model again"
+        )
+    return content

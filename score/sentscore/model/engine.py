@@ -22,7 +22,6 @@ from sentscore.model.session import Session, has_scan
 from sentscore.model.threads import SharedThreads
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.processes import DistinctTexts, EncodingProcesses, encode_distinct
-from sentscore.text.vocabulary import Vocabulary
 
 _CPU_BATCH_TOKENS: Final = 2_048  # about 8 reviews, which keeps the caches warm
 _CPU_BATCH_TOKENS_SCAN: Final = 12_288  # the GRU in int8 takes as long for a step's many nodes as for its products
@@ -102,7 +101,7 @@ class Engine:
 
     def __init__(self, artifact: Artifact, options: ModelOptions) -> None:
         self.artifact = artifact
-        self.vocabulary = Vocabulary.from_json(artifact.vocabulary, file=artifact.path / "vocab.json")
+        self.vocabulary = artifact.read_vocabulary()
         self._encoder = Encoder(self.vocabulary)
         self._processes: EncodingProcesses | None = None
         self._session = Session(artifact, device=options.device, precision=options.precision)

@@ -84,17 +84,19 @@ class Session:
         if precision == "auto" and session is None and _prefers_int8(artifact):
             self.precision = "int8"
         self._file = file = artifact.path / LAYOUT.graph(self.precision)
-        if session is None:
-            try:
+        try:
+            if session is None:
                 session = _create_session(artifact, self.precision, [CPU])
-            except Exception as error:  # ONNX Runtime's exceptions share no public base
-                if lacks_memory(error):
-                    raise DeviceError(f"{file}: not enough memory to load it: free some or raise the limit") from error
-                raise ArtifactError(
-                    f"{file}: ONNX Runtime cannot load it ({_to_one_line(error)}): export the model again"
-                ) from error
+            _verify(artifact, session, file)
+        except ArtifactError:
+            raise
+        except Exception as error:  # ONNX Runtime's exceptions share no public base
+            if lacks_memory(error):
+                raise DeviceError(f"{file}: not enough memory to load it: free some or raise the limit") from error
+            raise ArtifactError(
+                f"{file}: ONNX Runtime cannot load it ({_to_one_line(error)}): export the model again"
+            ) from error
         self._session = session
-        _verify(artifact, session, file)
         # A Scan allocates memory at each node of each step, and threads in one session would wait for each other there.
         self._artifact = artifact
         self._idle: SimpleQueue[Any] | None = None
@@ -257,7 +259,8 @@ def _create_session(artifact: Artifact, precision: Precision, providers: list[An
     if precision == "fp16":
         weights = artifact.graphs["fp32"]
         options.add_external_initializers_from_files_in_memory([LAYOUT.model], [weights], [len(weights)])
-    return onnxruntime.InferenceSession(artifact.graphs[precision], options, providers=providers)
+    # Without a fallback: it prints to stdout, and hides that CUDA failed.
+    return onnxruntime.InferenceSession(artifact.graphs[precision], options, providers=providers, enable_fallback=0)
 
 
 def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN401

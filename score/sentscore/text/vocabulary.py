@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sentscore.errors import ArtifactError
+from sentscore.errors import ArtifactError, shorten
 from sentscore.text import normalize, tokenizer
 from sentscore.text.rules import stored_rules
 
@@ -81,29 +81,45 @@ class Vocabulary:
         try:
             fields: dict[str, Any] = json.loads(content)
             version = fields["format_version"]
-            if version != FORMAT_VERSION:
+            if version != FORMAT_VERSION or isinstance(version, (bool, float)):
                 raise ArtifactError(
-                    f"{file}: format version {version}, but this sentscore reads {FORMAT_VERSION}: "
+                    f"{file}: format version {shorten(version)}, but this sentscore reads {FORMAT_VERSION}: "
                     "update sentscore or export the model again"
                 )
-            how = fields["tokenizer"]
-            vocabulary = cls(
-                tokens=tuple(fields["tokens"]),
-                lowercase=bool(how["lowercase"]),
-                unk_id=int(fields["unk_id"]),
-                pad_id=int(fields["pad_id"]),
-            )
-            name, steps, spacy_version = how["name"], tuple(how["normalization"]), how["spacy_version"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{file}: not a vocabulary ({error!r}): export the model again") from error
+            how, tokens, steps = fields["tokenizer"], fields["tokens"], fields["tokenizer"]["normalization"]
+            _check_kind("tokens or normalization", list, tokens, steps)
+            _check_kind("tokens", str, *tokens)
+            "".join(tokens).encode("utf-8")  # fails on half a character
+            _check_kind("normalization", str, *steps)
+            _check_kind("name or spacy_version", str, how["name"], how["spacy_version"])
+            _check_kind("unk_id or pad_id", int, fields["unk_id"], fields["pad_id"])
+            _check_kind("lowercase", bool, how["lowercase"])
+            vocabulary = cls(tuple(tokens), how["lowercase"], fields["unk_id"], fields["pad_id"])
+            name, steps, spacy_version = how["name"], tuple(steps), how["spacy_version"]
+        except ArtifactError as error:
+            raise ArtifactError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ArtifactError(
+                f"{file}: not a vocabulary ({type(error).__name__}: {str(error)[:200]}): export the model again"
+            ) from error
         if (name, steps) != (tokenizer.NAME, vocabulary.normalization):
             raise ArtifactError(
-                f"{file}: tokenizer {name} with {', '.join(steps)} is not known here: "
+                f"{file}: tokenizer {shorten(name)} with the steps {shorten(steps)} is not known here: "
                 "update sentscore or export the model again"
             )
         if spacy_version != stored_rules().spacy_version:
             raise ArtifactError(
-                f"{file}: tokens of spaCy {spacy_version}, but this sentscore cuts words by the rules of spaCy "
-                f"{stored_rules().spacy_version}: install the sentscore that made the model, or train it again"
+                f"{file}: tokens of spaCy {shorten(spacy_version)}, but this sentscore cuts words by the rules of "
+                f"spaCy {stored_rules().spacy_version}: install the sentscore that made the model, or train it again"
             )
         return vocabulary
+
+
+def _check_kind(name: str, kind: type, *values: object) -> None:
+    """Checks that every value is of a type, and of none that is made of it, as `bool` is of `int`.
+
+    Raises:
+        TypeError: A value is not.
+    """
+    for wrong in set(map(type, values)) - {kind}:
+        raise TypeError(f"{name}: {wrong.__name__} in place of {kind.__name__}")

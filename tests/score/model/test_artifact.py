@@ -52,7 +52,7 @@ def test_a_file_that_is_missing_is_refused(copy, name) -> None:
         ({"format_version": 99}, "format version 99, but this sentscore reads 1: update sentscore"),
         ({"files": {}}, r"does not list model\.onnx"),
         ({"files": None}, "not a manifest"),
-        ({"files": {"../model.onnx": {"sha256": "", "size": 0}}}, r"does not list model\.onnx"),
+        ({"files": {"../model.onnx": {"sha256": "", "size": 0}}}, r"'\.\./model\.onnx' is not a plain file name"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(copy, changes, message) -> None:
@@ -104,5 +104,5 @@ def test_a_graph_with_external_data_is_refused(copy) -> None:
     files = json.loads((copy / "manifest.json").read_text())["files"]
     entry = FileEntry.from_content(content)
     change_manifest(copy, files={**files, "model.onnx": {"sha256": entry.sha256, "size": entry.size}})
-    with pytest.raises(ArtifactError, match="ONNX Runtime cannot load it"):
+    with pytest.raises(ArtifactError, match=r"a tensor in the file 'weights\.bin'"):
         Scorer.load(copy)

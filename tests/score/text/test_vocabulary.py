@@ -53,5 +53,5 @@ def test_text_that_is_not_json_is_an_artifact_error() -> None:
 
 def test_tokens_of_another_spacy_are_refused(vocabulary) -> None:
     content = vocabulary.to_json().replace('"spacy_version": "3.8.18"', '"spacy_version": "3.7.5"')
-    with pytest.raises(ArtifactError, match=r"here/vocab\.json: tokens of spaCy 3\.7\.5, but .* of spaCy 3\.8\.18"):
+    with pytest.raises(ArtifactError, match=r"here/vocab\.json: tokens of spaCy '3\.7\.5', but .* of spaCy 3\.8\.18"):
         Vocabulary.from_json(content, file="here/vocab.json")
