@@ -294,11 +294,8 @@ def _struct_converter(converts: dict[str, Convert]) -> Convert:
 
 
 def _is_double(value: int) -> bool:
-    """Returns whether a double holds this integer exactly."""
-    try:
-        return int(float(value)) == value
-    except OverflowError:
-        return False
+    """Returns whether a double holds this integer and the one next to it, so that all of its digits count."""
+    return abs(value) <= 1 << 53
 
 
 def _is_lost(value: float) -> bool:
