@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sentscore.cli.guard import GuardedCommand, require
+from sentscore.cli.lines import echo_line
 from sentscore.cli.options import DebugOption, VersionOption, complete_model, new_app
 from sentscore.cli.signals import run_program
 from sentscore.errors import UsageError
@@ -104,7 +105,7 @@ def export_cli(
 
 def _print_figures(out_dir: Path, manifest: Manifest) -> None:
     parity = manifest.parity
-    typer.echo(
+    echo_line(
         f"{out_dir}: {manifest.name}, {manifest.files['model.onnx'].size / 1e6:.1f} MB, worst logit difference "
         f"{parity['worst_logit']:.2e} over {parity['batches']:,} batches of {parity['texts']:,} texts"
     )
@@ -126,7 +127,7 @@ def _check(model: str, batches: int) -> None:
     config = ParityConfig(batches=batches)
     with progress_bars() as report:
         found = compare(SentimentClassifier.from_artifact(artifact), artifact, config=config, report=report)
-    typer.echo(
+    echo_line(
         f"{model}: worst logit difference {found.worst_logit:.2e}, worst probability difference "
         f"{found.worst_probability:.2e}, torch and ONNX Runtime in fp32 on the CPU over {found.batches:,} batches of "
         f"{found.texts:,} texts of random ids, 1 to {config.max_batch} a batch, 1 to {config.max_tokens:,} tokens"

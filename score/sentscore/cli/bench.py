@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sentscore.cli.lines import echo_json, echo_line
 from sentscore.cli.options import (
     DEFAULT_MODELS,
     BatchTokensOption,
@@ -57,7 +57,11 @@ def bench_cli(
             repetitions=repetitions,
             warm_up=warm_up,
         )
-        typer.echo(json.dumps(found.to_dict()) if as_json else _format_report(found))
+        if as_json:
+            echo_json(found.to_dict())
+        else:
+            for line in _format_report(found).splitlines():
+                echo_line(line)
 
 
 def bench(

@@ -27,6 +27,8 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from sentscore.cli.lines import clean_line
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -49,7 +51,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
             elapsed = bar.tasks[task].elapsed or 0.0
             bar.update(
                 task,
-                description=progress.phase,
+                description=clean_line(progress.phase),
                 completed=progress.done if by_rows else progress.position,
                 total=progress.total if by_rows else progress.size,
                 rows=progress.done,

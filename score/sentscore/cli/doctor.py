@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
 
+from sentscore.cli.lines import echo_json, echo_line
 from sentscore.cli.options import JsonOption
 from sentscore.errors import ArtifactError, DeviceError
 
@@ -48,19 +48,19 @@ def doctor_cli(as_json: JsonOption = False) -> None:
     """
     found = doctor()
     if as_json:
-        typer.echo(json.dumps(asdict(found), ensure_ascii=False).encode())
+        echo_json(asdict(found))
     else:
         for title, entries in (
             ("versions", found.versions),
             ("execution providers", found.providers),
             ("models", found.artifacts),
         ):
-            typer.echo(title)
+            echo_line(title)
             for name, state in entries.items():
-                typer.echo(f"  {name}: {state}")
+                echo_line(f"  {name}: {state}")
         for problem in found.problems:
-            typer.echo(f"problem: {problem}")
-        typer.echo("all is well" if not found.problems else f"{len(found.problems)} to mend")
+            echo_line(f"problem: {problem}")
+        echo_line("all is well" if not found.problems else f"{len(found.problems)} to mend")
     raise typer.Exit(found.exit_code)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sentscore.cli.lines import echo_line
 from sentscore.cli.options import (
     DEFAULT_MODELS,
     BatchTokensOption,
@@ -88,8 +89,8 @@ def file_cli(
         skip_existing=skip_existing,
         resume=resume,
         show_progress=True,
-        on_skip=lambda job: typer.echo(f"{job.name}: left out, for {job.target.name} exists", err=True),
-        on_summary=lambda summary: typer.echo(format_summary(summary), err=True),
+        on_skip=lambda job: echo_line(f"{job.name}: left out, for {job.target.name} exists", err=True),
+        on_summary=lambda summary: echo_line(format_summary(summary), err=True),
     )
 
 

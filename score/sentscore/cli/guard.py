@@ -10,10 +10,20 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
+from sentscore.cli.lines import clean_line, echo_line
 from sentscore.cli.signals import at_work, nothing_begun, was_interrupted
 from sentscore.errors import INTERRUPTED, OutputError, SentscoreError, UsageError
+
+
+class GuardedGroup(TyperGroup):
+    """A program whose errors about wrong options show names as they are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - the type depends on Typer's version
+        """Reads the options before the command's name."""
+        with _clean_usage_errors():
+            return super().parse_args(ctx, args)
 
 
 class GuardedCommand(TyperCommand):
@@ -21,6 +31,11 @@ class GuardedCommand(TyperCommand):
 
     cleans_up: ClassVar[bool] = True
     """Whether an interrupt has to leave the command in order. Otherwise it leaves at once."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - the type depends on Typer's version
+        """Reads the command's options."""
+        with _clean_usage_errors():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the type depends on Typer's version
         """Runs the command."""
@@ -94,14 +109,26 @@ def _report(error: BaseException, program: str, *, debug: bool) -> int | None:
     return code
 
 
+@contextmanager
+def _clean_usage_errors() -> Iterator[None]:
+    """Cleans the message of Typer's own errors, which Typer prints itself."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(getattr(error, "message", None), str):
+            error.message = clean_line(error.message)  # type: ignore[attr-defined]
+        raise
+
+
 def _append_notes(message: str, error: BaseException) -> str:
     return "; ".join([message, *getattr(error, "__notes__", [])])
 
 
 def _print_error(program: str, message: str, *, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
-    typer.echo(f"{program}: error: {' '.join(message.split())}", err=True)
+        for line in traceback.format_exc().splitlines():
+            echo_line(line, err=True)
+    echo_line(f"{program}: error: {' '.join(message.split())}", err=True)
 
 
 def _silence_stdout() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import typer
 
+from sentscore.cli.lines import clean_line, echo_json
 from sentscore.cli.options import JsonOption
 
 _WIDEST: Final = 10_000
@@ -38,7 +38,7 @@ def models_cli(as_json: JsonOption = False) -> None:
     infos = models()
     if as_json:
         for info in infos:
-            typer.echo(json.dumps(asdict(info), ensure_ascii=False).encode())
+            echo_json(asdict(info))
         return
     if not infos:
         typer.echo("no models come with this installation: give --model the folder of an exported one", err=True)
@@ -53,7 +53,7 @@ def models_cli(as_json: JsonOption = False) -> None:
         table.add_column(heading, no_wrap=True)
     for info in infos:
         accuracy = "-" if info.accuracy is None else f"{100 * info.accuracy:.2f} %"
-        table.add_row(info.name, info.architecture, accuracy, f"{info.size / 1e6:.1f} MB", info.path)
+        table.add_row(info.name, info.architecture, accuracy, f"{info.size / 1e6:.1f} MB", clean_line(info.path))
     console = Console()
     widest = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
     console.width = max(console.width, widest)  # a path can be copied whole, even from a narrow terminal

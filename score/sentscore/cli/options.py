@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sentscore._version import __version__
+from sentscore.cli.guard import GuardedGroup
 from sentscore.model.options import Device, PrecisionChoice
 
 
@@ -15,6 +16,7 @@ def new_app(name: str, *, no_args_is_help: bool = True) -> typer.Typer:
     """Returns the command line of a program, with plain help; `guard` handles the errors of its commands."""
     return typer.Typer(
         name=name,
+        cls=GuardedGroup,
         no_args_is_help=no_args_is_help,
         # The library that draws boxes around the help would take longer to import than everything else.
         rich_markup_mode=None,

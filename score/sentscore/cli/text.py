@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sentscore.cli.lines import clean_line, echo_json
 from sentscore.cli.options import (
     DEFAULT_MODELS,
     DeviceOption,
@@ -52,8 +52,7 @@ def text_cli(
     scored = text(texts, models=model or DEFAULT_MODELS, options=ModelOptions(device, precision))
     if as_json:
         for each in scored:
-            line = json.dumps({"text": each.text, **each.results}, ensure_ascii=False)
-            typer.echo(line.encode())
+            echo_json({"text": each.text, **each.results})
         return
     from rich.console import Console
 
@@ -130,15 +129,10 @@ def _make_table(scored: Sequence[ScoredText], width: int) -> Table:
     # The texts take the width that the results leave; each column has a space on either side.
     room = max(_CELL_WIDTH, width - 2 - sum(max(len(name), _CELL_WIDTH) + 2 for name in names))
     for each in scored:
-        text = Text(_on_one_line(each.text))
+        text = Text(clean_line(" ".join(each.text.split())))
         text.truncate(room, overflow="ellipsis")
         table.add_row(text, *map(_format_result, each.results.values()))
     return table
-
-
-def _on_one_line(text: str) -> str:
-    """Returns the text on one line, without the control characters that a terminal would obey."""
-    return "".join(each if each.isprintable() else "\ufffd" for each in " ".join(text.split()))
 
 
 def _format_result(value: str | float | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sentscore.cli.guard import require
+from sentscore.cli.lines import echo_line
 from sentscore_train.cli.options import (
     TRAINING_PACKAGES,
     DataDirOption,
@@ -50,11 +51,11 @@ def release_cli(
     )
     if dry_run:
         for stage in stages(config):
-            typer.echo(_format_command(stage))
+            echo_line(_format_command(stage))
         return
 
     def announce(number: int, of: int, stage: Stage) -> None:
-        typer.echo(f"[{number}/{of}] {_format_command(stage)}", err=True)
+        echo_line(f"[{number}/{of}] {_format_command(stage)}", err=True)
 
     release(config, announce)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sentscore.cli.guard import require
+from sentscore.cli.lines import echo_line
 from sentscore.errors import UsageError
 from sentscore_train.cli.options import (
     TRAINING_PACKAGES,
@@ -119,7 +120,7 @@ def train_command(cell: Cell) -> Callable[..., None]:
         common = _given(
             seed=seed, epochs=epochs, precision=precision, threads=threads, checkpoint_every_s=checkpoint_every
         )
-        typer.echo(f"{cell}, preset {preset}, on {target}, in {run_dir}", err=True)
+        echo_line(f"{cell}, preset {preset}, on {target}, in {run_dir}", err=True)
         finished = True
         with progress_bars() as report:
             if preset == "notebook":
@@ -152,7 +153,7 @@ def train_command(cell: Cell) -> Callable[..., None]:
         if history:
             plot_history(history, run_dir / "curves.svg")
         if not finished:
-            typer.echo(f"time is up: carry on with --resume --run-dir {run_dir}", err=True)
+            echo_line(f"time is up: carry on with --resume --run-dir {run_dir}", err=True)
 
     return train_cli
 
