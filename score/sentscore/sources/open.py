@@ -77,7 +77,7 @@ def _open_parquet(
             text=text,
             windows=parquet_windows(stream.name, file, text),
             rows=file.metadata.num_rows,
-            codec=read_codec(file),
+            codec=read_codec(stream.name, file),
         )
 
 

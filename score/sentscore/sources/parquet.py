@@ -40,13 +40,20 @@ def open_parquet(stream: Stream, compression: Compression | None) -> Iterator[pq
             yield file
 
 
-def read_codec(file: pq.ParquetFile) -> str:
-    """Returns the compression of a file's first column, by Arrow's name for it."""
+def read_codec(name: str, file: pq.ParquetFile) -> str:
+    """Returns the compression of a file's first column, by Arrow's name for it.
+
+    Raises:
+        InputError: The first row group is damaged.
+    """
     metadata = file.metadata
     if not metadata.num_row_groups or not metadata.num_columns:
         return "snappy"
-    name = str(metadata.row_group(0).column(0).compression).lower()
-    return {"uncompressed": "none", "lz4_raw": "lz4"}.get(name, name)
+    with _damage_errors(name, 0):
+        # Reading raises where the footer is damaged, and to ask for what it says of a column ends the process there.
+        next(file.iter_batches(batch_size=1, row_groups=[0], columns=[file.schema.column(0).path]), None)
+    codec = str(metadata.row_group(0).column(0).compression).lower()
+    return {"uncompressed": "none", "lz4_raw": "lz4"}.get(codec, codec)
 
 
 def parquet_windows(name: str, file: pq.ParquetFile, text: int) -> Iterator[Window]:
@@ -111,29 +118,37 @@ def _copy_content(stream: Stream, compression: Compression | None, copy: IO[byte
 def _read_group(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
     """Yields all rows of a row group, and one batch without rows where it has none."""
     promised = file.metadata.row_group(group).num_rows
-    _check_values(name, file, group)
-    if promised == 0:
-        yield pa.record_batch([pa.nulls(0, kind) for kind in file.schema_arrow.types], schema=file.schema_arrow)
-        return
     found = 0
     for batch in _read_batches(name, file, group):
+        if found == 0:  # only now, as in read_codec
+            _check_values(name, file, group)
         if batch.num_rows:
             found += batch.num_rows
             yield batch
+    if found == 0:
+        _check_values(name, file, group)
     # pyarrow stops in silence at a page without values.
     if found != promised:
         raise InputError(
             f"{name}: row group {group} promises {promised} rows, and pyarrow reads {found}"
             f"{_name_short_column(file, group)}: write the file again, without dictionaries or with larger pages"
         )
+    if promised == 0:
+        yield pa.record_batch([pa.nulls(0, kind) for kind in file.schema_arrow.types], schema=file.schema_arrow)
 
 
 def _read_batches(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
     metadata = file.metadata.row_group(group)
     average = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
     rows = max(1, min(source.WINDOW_ROWS, source.WINDOW_BYTES // average))
-    try:
+    with _damage_errors(name, group):
         yield from file.iter_batches(batch_size=rows, row_groups=[group])
+
+
+@contextmanager
+def _damage_errors(name: str, group: int) -> Iterator[None]:
+    try:
+        yield
     except pa.ArrowMemoryError:
         raise
     except (pa.ArrowException, OSError) as error:

@@ -129,6 +129,18 @@ def test_a_row_group_with_more_values_than_rows_is_damaged(tmp_path: Path, read:
         read(path)
 
 
+def test_a_footer_that_contradicts_itself_is_damaged_and_does_not_end_the_process(tmp_path: Path, read: Read) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["x", None, "y"]}), path)
+    content = path.read_bytes()
+    optional = b"\x25\x02\x18\x04text"  # thrift's field 3, the repetition, and field 4, the name
+    assert content.count(optional) == 1
+    path.write_bytes(content.replace(optional, b"\x25\x00\x18\x04text"))
+    # pyarrow ends the process where it is asked for the metadata of this column.
+    with pytest.raises(InputError, match=r"a\.parquet: row group 0 is damaged \(.+\): fetch the file again"):
+        read(path)
+
+
 def test_row_groups_without_rows_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     kinds = {"text": pa.string(), "d": pa.dictionary(pa.int8(), pa.string()), "m": pa.map_(pa.string(), pa.uuid())}
