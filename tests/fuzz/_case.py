@@ -14,6 +14,9 @@ Complaint = tuple[str, str]
 ANY: Final = b"*"
 """Stands among a case's outputs for any file whose name is not hidden."""
 
+HANG_S: Final = 10.0
+"""The seconds after which a small input counts as hanging."""
+
 CLASSES: Final = ("crash", "hang", "exit code", "rows lost", "values", "leftovers", "stderr")
 
 

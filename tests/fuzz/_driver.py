@@ -8,13 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from _case import CLASSES, Complaint
-from _known import KNOWN, known_reason
+from _case import CLASSES, HANG_S, Complaint
+from _known import KNOWN, known_marks
 
 _RUN = Path(__file__).with_name("run.py")
 
@@ -33,6 +33,11 @@ class Failure:
     def command(self) -> str:
         """The command that repeats it."""
         return f"python tests/fuzz/run.py --kind {self.kind} --seed {self.seed} --case {self.number}"
+
+    @property
+    def marks(self) -> list[tuple[str, str, str]]:
+        """The marks of known faults that say why it failed."""
+        return known_marks(self.kind, self.flavour, [group for group, _ in self.complaints])
 
     def __str__(self) -> str:
         what = "; ".join(f"{group}: {' '.join(message.split())[:500]}" for group, message in self.complaints)
@@ -63,10 +68,8 @@ class Report:
 
     def unused_marks(self) -> list[str]:
         """Returns the marks of known faults that no case needed."""
-        needed = {
-            (failure.kind, begin) for failure in self.known for _, begin in KNOWN if failure.flavour.startswith(begin)
-        }
-        return [f"{kind} {begin}: {why}" for (kind, begin), why in KNOWN.items() if (kind, begin) not in needed]
+        needed = {mark for failure in self.known for mark in failure.marks}
+        return [f"{', '.join(mark)}: {why}" for mark, why in KNOWN.items() if mark not in needed]
 
 
 def fuzz(
@@ -92,13 +95,15 @@ def fuzz(
         for (kind, numbers), failures in zip(parts, done, strict=True):
             report.cases[kind] += len(numbers)
             for failure in failures:
-                known = known_reason(kind, failure.flavour) is not None
+                known = bool(failure.marks)
                 (report.known if known else report.failures).append(failure)
                 print(f"{'known: ' if known else ''}{failure}", file=sys.stderr, flush=True)
     return report
 
 
-def _run_part(kind: str, numbers: range, seed: int, model: Path, installed_every: int) -> Iterable[Failure]:
+def _run_part(
+    kind: str, numbers: range, seed: int, model: Path, installed_every: int, *, again: bool = False
+) -> list[Failure]:
     failures = []
     start = numbers.start
     while start < numbers.stop:
@@ -128,8 +133,14 @@ def _run_part(kind: str, numbers: range, seed: int, model: Path, installed_every
         if ended == begun or not flavour:
             raise RuntimeError(f"a worker for {kind} from {start} ended with {code}: {said[-2000:]}")
         group = "hang" if "Timeout" in said else "crash"
-        failures.append(Failure(kind, begun, flavour, ((group, f"worker ended with {code}: {said[-1500:]}"),), seed))
         start = begun + 1
+        if group == "hang" and not again:
+            # A busy machine can stand still for as long. Only what takes as long again hangs.
+            found = list(_run_part(kind, range(begun, start), seed, model, installed_every, again=True))
+            print(f"{kind} {begun} was stopped after {HANG_S:g} s: {said[-1500:]}", file=sys.stderr, flush=True)
+            failures += found
+            continue
+        failures.append(Failure(kind, begun, flavour, ((group, f"worker ended with {code}: {said[-1500:]}"),), seed))
     return failures
 
 

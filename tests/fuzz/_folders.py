@@ -18,7 +18,7 @@ def name_case(rng: random.Random, _model: Path) -> Case:
     stem = "".join(rng.choices(["a", "b.c", "-", ".", *ODD], k=rng.randrange(1, 6)))
     if rng.random() < 0.25:
         stem += "x" * (rng.choice([230, 244, 245, 250, 251, 252, 255, 300, 5000]) - len(os.fsencode(stem)))
-    name = f"{stem}.csv" if kind != "csv" or rng.random() < 0.9 else stem
+    name = f"{stem}.csv" if kind != "csv" or rng.random() < 0.9 or not stem.strip(".") else stem
     written = os.fsencode(name)
     fits = len(written) <= 255
     output = f"{stem}.scored.{kind}" if kind != "csv" else f"{stem}.scored.csv"

@@ -180,10 +180,9 @@ def is_same(value: Any, found: Any, *, text: bool) -> bool:  # noqa: PLR0911 - a
         return found is value or str(found).lower() == str(value).lower()
     if isinstance(value, (int, float)):
         try:
-            return decimal.Decimal(str(found)) == decimal.Decimal(str(value)) or (
-                isinstance(value, float) and float(found) == value
-            )
-        except (decimal.InvalidOperation, ValueError, TypeError):
+            # A double may be written shorter than it is: 9.223372036854776e+18 is 2**63.
+            return value in {decimal.Decimal(str(found)), decimal.Decimal(float(found))}
+        except (decimal.InvalidOperation, ValueError, TypeError, OverflowError):
             return False
     if isinstance(value, str):
         return found == _mend(value) or (not text and found == value)

@@ -5,24 +5,27 @@ A marked case still runs. Its complaints are counted beside the others, and a ma
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 _ARTIFACTS = "manifests, vocabularies and graphs are not checked in full yet"
 _ESCAPES = "control characters of names and of libraries' messages reach stderr"
 
-KNOWN: Final[dict[tuple[str, str], str]] = {
-    ("artifacts", ""): _ARTIFACTS,
-    ("commands", "exact: 'file in.csv -m"): _ARTIFACTS,
-    ("csv", "raw"): _ESCAPES,
-    ("tsv", "raw"): _ESCAPES,
-    ("jsonl", ""): _ESCAPES,
-    ("parquet", ""): _ESCAPES,
-    ("damaged", ""): _ESCAPES,
-    ("names", ""): _ESCAPES,
+KNOWN: Final[dict[tuple[str, str, str], str]] = {
+    **{("artifacts", "", group): _ARTIFACTS for group in ("crash", "hang", "values")},
+    ("commands", "exact: 'file in.csv -m", "crash"): _ARTIFACTS,
+    **{(kind, "", "stderr"): _ESCAPES for kind in ("artifacts", "commands", "csv", "damaged", "jsonl", "names")},
+    **{(kind, "", "stderr"): _ESCAPES for kind in ("parquet", "tsv")},
 }
-"""Why cases fail, by their kind and the beginning of their flavour."""
+"""Why cases fail, by their kind, the beginning of their flavour and the class of the complaint."""
 
 
-def known_reason(kind: str, flavour: str) -> str | None:
-    """Returns why a case is known to fail, None if it must not."""
-    return next((why for (of, begin), why in KNOWN.items() if of == kind and flavour.startswith(begin)), None)
+def known_marks(kind: str, flavour: str, groups: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Returns the marks that say why a case fails; none if a complaint is not known."""
+    marks = []
+    for group in groups:
+        found = [mark for mark in KNOWN if mark[0] == kind and flavour.startswith(mark[1]) and mark[2] == group]
+        if not found:
+            return []
+        marks += found
+    return marks

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from _artifacts import artifact_case
-from _case import Case, Complaint, Ended, Generator
+from _case import HANG_S, Case, Complaint, Ended, Generator
 from _checks import check_end
 from _commands import command_case
 from _damage import compressed_case, damaged_case
@@ -47,9 +47,6 @@ KINDS: dict[str, Generator] = {
     "folders": folder_case,
 }
 """The generator of each kind of case."""
-
-HANG_S = 10.0
-"""The seconds after which a small input counts as hanging."""
 
 
 def make_case(kind: str, seed: int, number: int, model: Path) -> Case:
