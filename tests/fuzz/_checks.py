@@ -43,7 +43,7 @@ def read_table(name: bytes, content: bytes) -> tuple[list[str], Rows]:
     kind = kind_of(name)
     if kind == "parquet":
         table = pq.ParquetFile(io.BytesIO(content)).read()
-        columns = [table.column(index).to_pylist() for index in range(table.num_columns)]
+        columns = [_to_list(column) for column in table.columns]
         return table.schema.names, [list(row) for row in zip(*columns, strict=True)]
     text = content.decode("utf-8")
     if kind == "jsonl":
@@ -61,6 +61,14 @@ def parse_pairs(line: str) -> list[tuple[str, Any]]:
     """Returns the keys and values of a JSON object in order; its numbers and inner objects stay exact."""
     pairs: list[tuple[str, Any]] = json.loads(line, object_pairs_hook=list, parse_int=Number, parse_float=Number)
     return pairs
+
+
+def _to_list(column: pa.ChunkedArray) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):  # damage can make dates of the year 200,000, which Python does not have
+        return [None] * len(column)
+    return values
 
 
 class Number(str):

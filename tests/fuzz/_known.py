@@ -8,15 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-_ARTIFACTS = "manifests, vocabularies and graphs are not checked in full yet"
-_ESCAPES = "control characters of names and of libraries' messages reach stderr"
-
-KNOWN: Final[dict[tuple[str, str, str], str]] = {
-    **{("artifacts", "", group): _ARTIFACTS for group in ("crash", "hang", "values")},
-    ("commands", "exact: 'file in.csv -m", "crash"): _ARTIFACTS,
-    **{(kind, "", "stderr"): _ESCAPES for kind in ("artifacts", "commands", "csv", "damaged", "jsonl", "names")},
-    **{(kind, "", "stderr"): _ESCAPES for kind in ("parquet", "tsv")},
-}
+KNOWN: Final[dict[tuple[str, str, str], str]] = {}
 """Why cases fail, by their kind, the beginning of their flavour and the class of the complaint."""
 
 
