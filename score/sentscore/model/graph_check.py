@@ -43,7 +43,8 @@ _ITEM_SIZES: Final = {1: 4, 2: 1, 3: 1, 7: 8}
 _INT64: Final = 7
 _MOST_SIZES: Final = 16
 _LARGEST_SIZE: Final = 1 << 20
-"""The largest whole number in a graph. They are axes and layers' sizes, and say what a node allocates."""
+"""The largest whole number in a graph, and the largest product of a tensor of them. They are axes and layers' sizes,
+and say how much a node allocates."""
 
 _MOST_NODES: Final = 10_000
 _MOST_NAMES: Final = 20  # of a node's inputs and outputs: the widest, DynamicQuantizeLSTM, has 14
@@ -146,7 +147,7 @@ def _check_tensor(tensor: _Message, weights: Mapping[str, int]) -> list[int]:
         raise _UnknownGraphError(f"a tensor of {len(content):,} bytes in place of {size:,}")
     if kind == _INT64:
         numbers = [int.from_bytes(content[place : place + 8], "little", signed=True) for place in range(0, size, 8)]
-        if len(numbers) > _MOST_SIZES or any(abs(number) > _LARGEST_SIZE for number in numbers):
+        if len(numbers) > _MOST_SIZES or math.prod(max(1, abs(number)) for number in numbers) > _LARGEST_SIZE:
             raise _UnknownGraphError(f"the sizes {numbers[:_MOST_SIZES]}")
     return shape
 

@@ -88,9 +88,12 @@ def nested(depth: int) -> Callable[[ModelProto], None]:
     return change
 
 
-def four_tebibytes(model: ModelProto) -> None:
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1 << 40], np.int64), "size"))
-    model.graph.node.append(helper.make_node("ConstantOfShape", ["size"], ["zeros"]))
+def zeros(*shape: int) -> Callable[[ModelProto], None]:
+    def change(model: ModelProto) -> None:
+        model.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), "size"))
+        model.graph.node.append(helper.make_node("ConstantOfShape", ["size"], ["zeros"]))
+
+    return change
 
 
 def fewer_embeddings(model: ModelProto) -> None:
@@ -131,7 +134,8 @@ HOSTILE: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     ),
     "a Scan in a Scan": (nested(2), "a Scan inside a Scan"),
     "a deep graph": (nested(30), "a Scan inside a Scan"),
-    "four tebibytes": (four_tebibytes, r"the sizes \[1099511627776\]"),
+    "four tebibytes": (zeros(1 << 40), r"the sizes \[1099511627776\]"),
+    "four tebibytes in two axes": (zeros(1 << 20, 1 << 20), r"the sizes \[1048576, 1048576\]"),
     "fewer embeddings": (fewer_embeddings, r"embeddings of \[3\] rows, where the manifest says 36"),
     "another file": (external("/etc/passwd"), "a tensor in the file '/etc/passwd'"),
     "its own file": (external("model.onnx"), r"a tensor in the file 'model\.onnx'"),
