@@ -1,8 +1,14 @@
 """The scores of a job that was stopped, with which the same command carries on.
 
-A journal is a hidden file beside the output: a header, which is one line of JSON that says what made the scores, and a
-record for each block of rows. A record begins with its block's key, a digest of the header and the texts, so that the
-scores of other texts or of another model are never taken. It ends in a checksum, so that a torn one is ignored.
+A journal is a hidden file beside the output: a header, which is one line of JSON that says what made the scores, and
+records, each with the scores that one model has given to some rows of a block. A thread writes a record about once a
+second, of what was scored since, so a block has several. A record begins with its block's key, a digest of the header
+and the texts, so that the scores of other texts or of another model are never taken. It ends in a checksum, so that a
+torn one is ignored.
+
+    header | block 1: lstm, rows 0 1 3 | block 1: lstm, rows 2 | block 1: gru, rows 0 1 2 3 | block 2: lstm, rows 5 7
+
+The records of a block stand together, for those of the next one are written when it is finished.
 """
 
 from __future__ import annotations
@@ -14,9 +20,10 @@ import struct
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -27,19 +34,89 @@ import pyarrow.compute as pc
 from sentscore.files import has_name, hidden_sibling, lock
 from sentscore.text.normalize import to_large_string
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
-_WRITE_EVERY_S: Final = 2.0  # a job that is shorter makes no file, and no disk is kept busy
+_FIRST_WRITE_S: Final = 1.5  # a job that is shorter makes no file
+_WRITE_EVERY_S: Final = 1.0  # what a kill loses at most, beside the batches that are being scored
 _KEY_BYTES: Final = 16
-_RECORD_HEADER: Final = struct.Struct(f"<{_KEY_BYTES}sI")  # the block's key and its number of rows
+_RECORD_HEADER: Final = struct.Struct(f"<{_KEY_BYTES}sIII")  # the block's key and rows, the model, the scores
 _CHECKSUM: Final = struct.Struct("<I")  # the CRC-32 of the record before it
 
 Scores = Mapping[str, npt.NDArray[np.float32]]
 """Each model's scores of a block's rows, float32 [n]. A NaN stands for a row without text."""
 
+Rows = npt.NDArray[np.int64]
+
+
+class BlockScores:
+    """The scores of a block's rows while they become known, a few from an earlier run and the others from this one.
+
+    Attributes:
+        key: What tells the block from others.
+        scores: Each model's scores, float32 [n]; NaN where there is none, or none yet.
+        known: For each model the rows whose scores are known, bool [n].
+        finished: Whether all of them are.
+    """
+
+    def __init__(self, key: bytes, models: Sequence[str], rows: int) -> None:
+        self.key = key
+        self._rows = rows
+        self.scores = {model: np.full(rows, np.nan, np.float32) for model in models}
+        self.known = {model: np.zeros(rows, np.bool_) for model in models}
+        self.finished = rows == 0
+        self._written = {model: np.zeros(rows, np.bool_) for model in models}
+        self._followed: list[tuple[str, Rows, Callable[[], npt.NDArray[np.float32]]]] = []
+
+    @property
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """The rows that some model has no score for, bool [n]."""
+        missing = np.zeros(self._rows, np.bool_)
+        for known in self.known.values():
+            missing |= ~known
+        return missing
+
+    def follow(self, model: str, rows: Rows, scores_so_far: Callable[[], npt.NDArray[np.float32]]) -> None:
+        """Names a function that returns the scores of some rows as far as they are known; NaN where they are not."""
+        self._followed.append((model, rows, scores_so_far))
+
+    def collect(self) -> None:
+        """Takes over the scores that are known by now."""
+        for model, rows, scores_so_far in tuple(self._followed):
+            scores = scores_so_far()
+            there = ~np.isnan(scores)
+            self.scores[model][rows[there]] = scores[there]
+            self.known[model][rows[there]] = True
+
+    def finish(self) -> None:
+        """Says that what is followed has come to its end: rows that have no score get none."""
+        self.collect()
+        for known in self.known.values():
+            known[:] = True
+        self.finished = True
+
+    def add_record(self, model: str, rows: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> None:
+        """Takes over what an earlier run has written."""
+        self.scores[model][rows] = scores
+        self.known[model] |= rows
+        self._written[model] |= rows
+        self.finished = not self.missing.any()
+
+    def next_records(self) -> bytes:
+        """Returns the records of the scores that are known and were not in a record yet."""
+        records = bytearray()
+        for number, model in enumerate(self.scores):
+            known = self.known[model].copy()  # more may become known meanwhile
+            new = known & ~self._written[model]
+            if new.any():
+                record = _RECORD_HEADER.pack(self.key, len(new), number, np.count_nonzero(new))
+                record += np.packbits(new).tobytes() + self.scores[model][new].astype("<f4").tobytes()
+                records += record + _CHECKSUM.pack(zlib.crc32(record))
+                self._written[model] = known
+        return bytes(records)
+
 
 @contextmanager
-def open_journal(output: Path, made_by: bytes, models: Sequence[str]) -> Iterator[Journal]:
+def open_journal(output: Path, made_by: bytes, models: Sequence[str], *, keeps_parts: bool = True) -> Iterator[Journal]:
     """Opens the journal of an output.
 
     It is removed when the body of the `with` ends well. When that ends with an error, the journal stays for the next
@@ -49,15 +126,17 @@ def open_journal(output: Path, made_by: bytes, models: Sequence[str]) -> Iterato
         output: The file that the scores go to.
         made_by: All that the scores depend on besides the texts, as JSON on one line.
         models: The models' names.
+        keeps_parts: Whether to keep the scores of a part of a block. Otherwise only those of whole ones are, as must be
+            where a score may depend on what else is in its batch.
     """
-    journal = Journal(output, made_by, models)
+    journal = Journal(output, made_by, models, keeps_parts=keeps_parts)
     try:
         yield journal
     except BaseException as error:
         if journal.close():
             error.add_note("what is scored is kept: the same command carries on")
         raise
-    journal.close()
+    journal.discard()
     remove_journal(output)
 
 
@@ -75,62 +154,94 @@ def remove_journal(output: Path) -> None:
 
 
 class Journal:
-    """The scores of an output's blocks, in order: first `take` those of an earlier run, then `add` new ones.
+    """The scores of an output's blocks, in order.
 
     An error of the journal's file does not stop the job. It only ends the journal.
+
+    Attributes:
+        keeps_parts: Whether the scores of a part of a block are kept.
     """
 
-    def __init__(self, output: Path, made_by: bytes, models: Sequence[str]) -> None:
+    def __init__(self, output: Path, made_by: bytes, models: Sequence[str], *, keeps_parts: bool = True) -> None:
+        self.keeps_parts = keeps_parts
         self._path = _journal_path(output)
         self._models = tuple(models)
         self._header = made_by + b"\n"
         self._valid_bytes = 0  # at the file's beginning; new records replace what is behind them
-        self._keys_to_add: deque[bytes] = deque()
-        self._unwritten = bytearray()
-        self._next_write = time.monotonic() + _WRITE_EVERY_S
+        self._at_work: deque[BlockScores] = deque()
+        self._began = time.monotonic()
         self._file = _open_and_lock(self._path) if self._path.exists() else None
         self._unusable = self._file is None and self._path.exists()
         self._all_taken = self._read(len(self._header)) == self._header  # so far
         if self._all_taken:
             self._valid_bytes = len(self._header)
+        self._lock = Lock()
+        self._stopped = Event()
+        self._thread = Thread(target=self._write_now_and_then, name="journal", daemon=True)
+        self._thread.start()
 
-    def take(self, texts: Sequence[pa.Array]) -> Scores | None:
-        """Returns the scores that an earlier run left of the next block.
+    def take(self, texts: Sequence[pa.Array]) -> BlockScores:
+        """Returns the scores of the next block, with those that an earlier run has left.
 
-        The first block without scores, and every block behind it, gets None.
+        Behind the first block that is not finished there are none. What becomes known of its scores is kept from now
+        on, up to `finish`.
 
         Args:
             texts: The block's texts, an array a window.
         """
-        key = _digest_block(self._header, texts)
-        scores = self._read_record(key, sum(map(len, texts))) if self._all_taken else None
-        if scores is None:
-            self._all_taken = False
-            self._keys_to_add.append(key)
-            return None
-        return dict(zip(self._models, scores, strict=True))
-
-    def add(self, scores: Scores) -> None:
-        """Adds the scores of the next of the blocks that `take` had none for."""
-        record = _RECORD_HEADER.pack(self._keys_to_add.popleft(), len(scores[self._models[0]]))
-        record += b"".join(scores[model].astype("<f4").tobytes() for model in self._models)
-        self._unwritten += record + _CHECKSUM.pack(zlib.crc32(record))
-        if time.monotonic() >= self._next_write:
-            self._write()
-            self._next_write = time.monotonic() + _WRITE_EVERY_S
+        block = BlockScores(_digest_block(self._header, texts), self._models, sum(map(len, texts)))
+        while self._all_taken and not block.finished:
+            self._all_taken = self._read_record(block)
+        if not block.finished:
+            with self._lock:
+                self._at_work.append(block)
+        return block
 
     def close(self) -> bool:
-        """Writes the records that are not written yet, except for a job too short for a file.
+        """Writes what is known, except for a job too short for a file.
 
         Returns:
             Whether the file holds scores.
         """
-        if self._file is not None:
-            self._write()
+        self._stop()
+        if self._file is not None or time.monotonic() - self._began >= _FIRST_WRITE_S:
+            self.write()
         if self._file is None:
             return False
         self._close_file()
         return self._valid_bytes > len(self._header)
+
+    def discard(self) -> None:
+        """Closes the file, which nobody needs any more."""
+        self._stop()
+        self._close_file()
+
+    def write(self) -> None:
+        """Writes what has become known, to a new file if there is none yet."""
+        with self._lock:
+            records = bytearray()
+            while self._at_work:
+                block = self._at_work[0]
+                finished = block.finished  # if it becomes so now, the rest is for the next time
+                if not finished and self.keeps_parts:
+                    block.collect()
+                if finished or self.keeps_parts:
+                    records += block.next_records()
+                if not finished:
+                    break
+                self._at_work.popleft()
+            self._append(bytes(records))
+
+    def _write_now_and_then(self) -> None:
+        wait_s = _FIRST_WRITE_S if self._file is None else _WRITE_EVERY_S
+        while not self._stopped.wait(wait_s):
+            with suppress(MemoryError):
+                self.write()
+            wait_s = _WRITE_EVERY_S
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
 
     def _read(self, size: int) -> bytes:
         try:
@@ -138,23 +249,33 @@ class Journal:
         except OSError:
             return b""
 
-    def _read_record(self, key: bytes, rows: int) -> npt.NDArray[np.float32] | None:
-        """Returns the scores of the next record, float32 [models, rows]; None if it is damaged or of another block."""
-        record = self._read(_RECORD_HEADER.size + 4 * len(self._models) * rows)
+    def _read_record(self, block: BlockScores) -> bool:
+        """Adds the next record to its block. Returns False if there is none, or it is damaged or of another block."""
+        header = self._read(_RECORD_HEADER.size)
+        if len(header) < _RECORD_HEADER.size:
+            return False
+        key, rows, model, count = _RECORD_HEADER.unpack(header)
+        if key != block.key or rows != len(block.missing) or model >= len(self._models) or count > rows:
+            return False
+        bitmap_bytes = (rows + 7) // 8
+        content = self._read(bitmap_bytes + 4 * count)
         checksum = self._read(_CHECKSUM.size)
-        if not record.startswith(_RECORD_HEADER.pack(key, rows)) or checksum != _CHECKSUM.pack(zlib.crc32(record)):
-            return None
-        self._valid_bytes += len(record) + len(checksum)
-        scores = np.frombuffer(record, "<f4", offset=_RECORD_HEADER.size)
-        return scores.reshape(len(self._models), rows).astype(np.float32)
+        if checksum != _CHECKSUM.pack(zlib.crc32(header + content)):
+            return False
+        there = np.unpackbits(np.frombuffer(content, np.uint8, bitmap_bytes), count=rows).astype(np.bool_)
+        scores = np.frombuffer(content, "<f4", offset=bitmap_bytes)
+        if len(scores) != np.count_nonzero(there):
+            return False
+        block.add_record(self._models[model], there, scores.astype(np.float32))
+        self._valid_bytes += len(header) + len(content) + len(checksum)
+        return True
 
-    def _write(self) -> None:
-        """Writes the new records, to a new file if there is none yet."""
-        if self._file is None and not self._unusable:
+    def _append(self, records: bytes) -> None:
+        if self._file is None and not self._unusable and records:
             self._file = _open_and_lock(self._path)
             self._unusable = self._file is None
-        if self._file is not None and self._unwritten:
-            content = bytes(self._unwritten) if self._valid_bytes else self._header + self._unwritten
+        if self._file is not None and records:
+            content = records if self._valid_bytes else self._header + records
             try:
                 self._file.truncate(self._valid_bytes)
                 self._file.seek(self._valid_bytes)
@@ -164,7 +285,6 @@ class Journal:
                 self._valid_bytes += len(content)
             except OSError:
                 self._close_file()
-        self._unwritten.clear()
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.jobs.journal import Journal, Scores
+from sentscore.jobs.journal import BlockScores, Journal, Scores
 from sentscore.model.engine import Engine, Scoring
 from sentscore.progress import Progress
 from sentscore.scorer import Scorer
@@ -65,18 +65,18 @@ class Stages:
 
 @dataclass
 class _Block:
-    """Windows that are scored together, at first with their texts being encoded, then with their scores computed.
+    """Windows that are scored together.
 
     Attributes:
         windows: The windows in order.
-        kept: The scores that an earlier run had left; None where there are none.
-        encoded: The texts as token ids, by the sha256 of the vocabulary.
-        scorings: The scores that are being computed, one for each model.
+        scores: The scores, those that an earlier run has left among them.
+        kept: The number of rows that an earlier run has scored.
+        scorings: The scores that are being computed.
     """
 
     windows: list[Window]
-    kept: Scores | None
-    encoded: dict[str, Future[DistinctTexts]]
+    scores: BlockScores
+    kept: int
     scorings: list[Scoring] = field(default_factory=list)
 
     @property
@@ -86,7 +86,25 @@ class _Block:
     @property
     def share_done(self) -> float:
         tokens = sum(scoring.tokens for scoring in self.scorings)
-        return sum(scoring.tokens_done for scoring in self.scorings) / tokens if tokens else 1.0
+        done = sum(scoring.tokens_done for scoring in self.scorings) / tokens if tokens else 1.0
+        return (self.kept + done * (self.rows - self.kept)) / self.rows if self.rows else 1.0
+
+
+@dataclass
+class _Part:
+    """Rows of a block that are encoded together.
+
+    Attributes:
+        block: The block.
+        rows: Which of its rows, int64 [n].
+        encoded: Their texts as token ids, by the sha256 of the vocabulary.
+        ends_block: Whether they are the block's last ones.
+    """
+
+    block: _Block
+    rows: npt.NDArray[np.int64]
+    encoded: dict[str, Future[DistinctTexts]]
+    ends_block: bool
 
 
 def score_blocks(
@@ -124,58 +142,53 @@ def score_blocks(
         block = at_work[0]
         with stages.timed("wait"):
             for scoring in block.scorings:
-                while on_progress is not None and not scoring.wait(_POLL_S):
+                while not scoring.wait(_POLL_S):
                     report()
-            results = [scoring.result() for scoring in block.scorings]
-        if block.kept is not None:
-            scores = block.kept
-            kept += block.rows
-            stages.kept += _count_scored(scores[scorers[0].name])
-        else:
-            scores = {scorer.name: result for scorer, result in zip(scorers, results, strict=True)}
-            stages.score += sum(scoring.seconds for scoring in block.scorings)
-            stages.tokens += sum(scoring.tokens for scoring in block.scorings)
-            if journal is not None:
-                with stages.timed("write"):
-                    journal.add(scores)
+                scoring.result()
+        block.scores.finish()
+        kept += block.kept
+        stages.score += sum(scoring.seconds for scoring in block.scorings)
+        stages.tokens += sum(scoring.tokens for scoring in block.scorings)
         at_work.popleft()
         rows += block.rows
         position = block.windows[-1].position
         report()
-        return block.windows, scores
+        return block.windows, block.scores.scores
 
-    for block in _encode_blocks(source, scorers, journal, stages):
-        if block.kept is None:
-            block.scorings = [
-                scorer.engine.submit(block.encoded[scorer.artifact.vocabulary_sha256].result(), pool)
-                for scorer in scorers
-            ]
-            block.encoded = {}
-        at_work.append(block)
-        if len(at_work) == _BLOCKS_AT_WORK:
+    for part in _encode_blocks(source, scorers, journal, stages):
+        block = part.block
+        if not at_work or block is not at_work[-1]:
+            at_work.append(block)
+        for scorer in scorers:
+            wanted = ~block.scores.known[scorer.name][part.rows]
+            if wanted.any():
+                encoded = part.encoded[scorer.artifact.vocabulary_sha256].result()
+                scoring = scorer.engine.submit(encoded, pool, wanted=wanted)
+                block.scorings.append(scoring)
+                block.scores.follow(scorer.name, part.rows, scoring.scores_so_far)
+        part.encoded.clear()
+        if part.ends_block and len(at_work) == _BLOCKS_AT_WORK:
             yield finish()
     while at_work:
         yield finish()
 
 
-def _count_scored(scores: npt.NDArray[np.float32]) -> int:
-    return int(np.count_nonzero(~np.isnan(scores)))
-
-
 def _encode_blocks(
     source: Source, scorers: Sequence[Scorer], journal: Journal | None, stages: Stages
-) -> Iterator[_Block]:
-    """Yields the blocks in order, each with its scores from the journal or with its texts encoded.
+) -> Iterator[_Part]:
+    """Yields the blocks in order, each in one part or two, with the texts encoded that the journal has no scores for.
 
-    Models with the same vocabulary share the encoded texts. Reads as many blocks ahead as the encoders can work on.
+    Models with the same vocabulary share the encoded texts. Reads as many parts ahead as the encoders can work on.
     """
     engines: dict[str, Engine] = {}
     for scorer in scorers:
         engines.setdefault(scorer.artifact.vocabulary_sha256, scorer.engine)
     blocks_ahead = max(engine.blocks_ahead for engine in engines.values())
-    waiting: deque[_Block] = deque()
+    waiting: deque[_Part] = deque()
+    names = [scorer.name for scorer in scorers]
+    first = FIRST_ROWS if journal is not None and journal.keeps_parts else None
 
-    def finish() -> _Block:
+    def finish() -> _Part:
         with stages.timed("encode"):
             for future in waiting[0].encoded.values():
                 future.result()
@@ -187,17 +200,25 @@ def _encode_blocks(
             windows = next(blocks, None)
         if windows is None:
             break
+        texts = pa.chunked_array([window.texts for window in windows])
         with stages.timed("encode"):
-            texts = [window.texts for window in windows]
-            kept = journal.take(texts) if journal is not None else None
-            encoded = {
-                vocabulary: engine.encode(pa.chunked_array(texts))
-                for vocabulary, engine in engines.items()
-                if kept is None
-            }
-            waiting.append(_Block(windows, kept, encoded))
-        if len(waiting) > blocks_ahead:
-            yield finish()
+            scores = journal.take(texts.chunks) if journal is not None else BlockScores(b"", names, len(texts))
+            missing = scores.missing
+            kept = ~missing & ~np.isnan(scores.scores[names[0]])
+            stages.kept += int(np.count_nonzero(kept))
+            block = _Block(windows, scores, int(np.count_nonzero(~missing)))
+            places = np.flatnonzero(missing)
+        # The first texts to score are few, for every thread waits while they are encoded.
+        cuts = [places[:first], places[first:]] if first is not None and len(places) > first else [places]
+        for number, rows in enumerate(cuts):
+            with stages.timed("encode"):
+                part_texts = texts if len(rows) == len(texts) else texts.take(pa.array(rows))
+                encoded = {name: engine.encode(part_texts) for name, engine in engines.items() if len(rows)}
+            waiting.append(_Part(block, rows, encoded, ends_block=number == len(cuts) - 1))
+            if len(waiting) > blocks_ahead:
+                yield finish()
+        if len(places):
+            first = None
     while waiting:
         yield finish()
 

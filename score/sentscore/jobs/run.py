@@ -192,7 +192,10 @@ def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextM
         "libraries": [f"Python {platform.python_version()}", f"pyarrow {pa.__version__}"],
     }
     made_by = json.dumps({**depends_on, **json.loads(provenance(scorers))})
-    return open_journal(target.path, made_by.encode(), [scorer.name for scorer in scorers])
+    # On a GPU a score may differ in its last bits with what else is in its batch, so blocks stay whole there.
+    whole_blocks = "cuda" in devices
+    models = [scorer.name for scorer in scorers]
+    return open_journal(target.path, made_by.encode(), models, keeps_parts=not whole_blocks)
 
 
 def _append_results(schema: pa.Schema, added: Sequence[str], scorers: Sequence[Scorer]) -> pa.Schema:

@@ -72,7 +72,7 @@ class TestFile:
     def test_an_error_half_way_says_how_to_carry_on(
         self, tmp_path: Path, tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch, invoke, assert_one_line
     ) -> None:
-        monkeypatch.setattr("sentscore.jobs.journal._WRITE_EVERY_S", 0.0)
+        monkeypatch.setattr("sentscore.jobs.journal._FIRST_WRITE_S", 0.0)
         path = tmp_path / "a.jsonl"
         path.write_text('{"text": "a film"}\n' * 20_000 + "{\n")
         result = invoke("file", path, "-m", tiny_artifact)
@@ -228,7 +228,7 @@ class TestFileErrors:
             return encode_delimited(batch, kind)
 
         output = reviews.with_name("reviews.scored.csv")
-        monkeypatch.setattr("sentscore.jobs.journal._WRITE_EVERY_S", 0.0)
+        monkeypatch.setattr("sentscore.jobs.journal._FIRST_WRITE_S", 0.0)
         with monkeypatch.context() as patch:
             patch.setattr("sentscore.sinks.open.encode_delimited", encode)
             result = invoke("file", reviews, "-m", tiny_artifact, *option)

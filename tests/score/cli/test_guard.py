@@ -95,7 +95,7 @@ from sentscore.jobs import journal
 from sentscore.model.session import Session
 run = Session.run
 Session.run = lambda *arguments: (time.sleep(0.02), run(*arguments))[1]
-journal._WRITE_EVERY_S = 0.0
+journal._FIRST_WRITE_S = journal._WRITE_EVERY_S = 0.05
 """
 
 
@@ -170,10 +170,10 @@ class TestEndings:
         other.write_text("text\na film\n")
         submit = Engine.submit
 
-        def stopped(self: Engine, texts: Any, pool: Any) -> Any:
+        def stopped(self: Engine, texts: Any, pool: Any, *, wanted: Any = None) -> Any:
             if reviews.with_name("reviews.scored.csv").exists():
                 raise KeyboardInterrupt
-            return submit(self, texts, pool)
+            return submit(self, texts, pool, wanted=wanted)
 
         monkeypatch.setattr(Engine, "submit", stopped)
         result = invoke("file", reviews, other, "-m", tiny_artifact)

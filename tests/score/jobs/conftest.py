@@ -41,7 +41,7 @@ class LengthEngine(Engine):
         done.set_result(texts)
         return done
 
-    def submit(self, texts: pa.ChunkedArray, pool: Executor) -> Scoring:
+    def submit(self, texts: pa.ChunkedArray, pool: Executor, *, wanted: npt.NDArray[np.bool_] | None = None) -> Scoring:
         if len(self.calls) == self.stop_at:
             raise KeyboardInterrupt
         self.calls.append(len(texts))

@@ -124,7 +124,9 @@ class TestWindows:
         engine, encode, submit = scorer.engine, scorer.engine.encode, scorer.engine.submit
         engine.blocks_ahead = 3
         monkeypatch.setattr(engine, "encode", lambda texts: events.append("encode") or encode(texts))
-        monkeypatch.setattr(engine, "submit", lambda texts, pool: events.append("submit") or submit(texts, pool))
+        monkeypatch.setattr(
+            engine, "submit", lambda texts, pool, wanted: events.append("submit") or submit(texts, pool)
+        )
         run(tmp_path / "a.parquet", scorers=[scorer])
         assert events == ["encode"] * 4 + ["submit", "encode"] * 5 + ["submit"] * 4
         found = pq.read_table(tmp_path / "a.scored.parquet")
