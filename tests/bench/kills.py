@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 RECORD_HEADER = struct.Struct("<16sIII")  # of sentscore.jobs.journal: key, rows, model, scores
+WORTH_TELLING_S = 1.5
 WAYS = ((("lstm",), 1), (("gru",), 1), (("lstm", "gru"), 1), (("lstm",), 3), (("lstm", "gru"), 3))
 """The models and the number of inputs of a job."""
 
@@ -124,9 +125,14 @@ def run_and_kill(command: list[str], folder: Path, chance: random.Random, betwee
         if process.returncode:
             raise RuntimeError(errors.decode())
         return None
-    journals = [path.stat().st_mtime for path in folder.glob(".*.scores")]
-    since = max([saved, *journals]) if saved is not None else killed
-    return Kill(killed - began, killed - since, count_kept(folder) - kept_before)
+    kept = [path.stat().st_mtime for path in folder.glob(".*.scores")]
+    kept += [path.stat().st_ctime for path in folder.glob("*.parquet")]  # when one got its name
+    since = max([saved, *kept]) if saved is not None else killed
+    kill = Kill(killed - began, killed - since, count_kept(folder) - kept_before)
+    if kill.lost_s > WORTH_TELLING_S:
+        begun_after_s = saved - began if saved is not None else 0.0
+        print(f"output begun after {begun_after_s:.2f} s: {kill}", flush=True)
+    return kill
 
 
 def count_kept(folder: Path) -> int:

@@ -177,8 +177,11 @@ class Journal:
             self._valid_bytes = len(self._header)
         self._lock = Lock()
         self._stopped = Event()
-        self._thread = Thread(target=self._write_now_and_then, name="journal", daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = Thread(target=self._write_now_and_then, name="journal", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads may be started: it is written at the end alone
+            self._thread = None
 
     def take(self, texts: Sequence[pa.Array]) -> BlockScores:
         """Returns the scores of the next block, with those that an earlier run has left.
@@ -208,6 +211,8 @@ class Journal:
             self.write()
         if self._file is None:
             return False
+        with suppress(OSError):
+            os.fsync(self._file.fileno())  # here alone: what is written outlives a kill, and a busy disk takes seconds
         self._close_file()
         return self._valid_bytes > len(self._header)
 
@@ -241,7 +246,8 @@ class Journal:
 
     def _stop(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _read(self, size: int) -> bytes:
         try:
@@ -281,7 +287,6 @@ class Journal:
                 self._file.seek(self._valid_bytes)
                 self._file.write(content)
                 self._file.flush()
-                os.fsync(self._file.fileno())
                 self._valid_bytes += len(content)
             except OSError:
                 self._close_file()

@@ -6,6 +6,9 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 
 from sentscore import Scorer, __version__
 from sentscore.cli.file import file
+from sentscore.files import hidden_sibling
 from sentscore.formats import Kind
 from sentscore.model.options import ModelOptions
 from sentscore.sinks.text_writers import encode_delimited
@@ -279,3 +283,84 @@ class TestFileErrors:
             r"manifest\.json: format version 2, but .* reads 1: update sentscore",
         )
         assert files(tmp_path) == ["newer", "reviews.csv"]
+
+
+# Runs the command once, so that all is imported, and then once more with less memory or fewer rights.
+TWICE = """
+import os, resource, sys
+from pathlib import Path
+from sentscore.cli import main
+
+def run(*arguments):
+    sys.argv[1:] = ["file", *arguments, "-m", model, "--device", "cpu", "--threads", "1"]
+    try:
+        main()
+    except SystemExit as end:
+        return end.code
+
+def limit_memory(more):
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+
+def give_up_root():
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65_534)
+        os.setuid(65_534)
+
+model, small, *rest = sys.argv[1:]
+assert run(small, "-o", os.devnull) == 0
+"""
+
+
+def run_twice(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", TWICE + script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+class TestLimits:
+    @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="nothing tells how much memory is used")
+    @pytest.mark.parametrize(("mebibytes", "codes"), [(8, {3, 5}), (32, {0, 3, 5}), (1_024, {0})])
+    def test_too_little_memory_is_an_error_as_others_are(
+        self, reviews: Path, tiny_artifact: Path, mebibytes: int, codes: set[int]
+    ) -> None:
+        large = reviews.with_name("large.csv")
+        large.write_text("text\n" + "".join(f"a great film {n}. {'Not bad. ' * 30}\n" for n in range(3_000)))
+        script = f"limit_memory({mebibytes} << 20)\nsys.exit(run(*rest))"
+        done = run_twice(script, tiny_artifact, reviews, large)
+        lines = done.stderr.splitlines()[1:]
+        assert done.returncode in codes, done.stderr
+        assert len(lines) == 1
+        assert lines[0].startswith("sentscore: error: " if done.returncode else f"{large}: 3,000 rows")
+        output = [] if done.returncode else ["large.scored.csv"]
+        assert files(large.parent) == ["large.csv", *output, "reviews.csv"]
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to others")
+    def test_without_the_rights_of_root(self, reviews: Path, tiny_artifact: Path) -> None:
+        """In a folder of one's own, in one that others write to, and in one that may only be read."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            folder.chmod(0o755)
+            model = shutil.copytree(tiny_artifact, folder / "model")
+            table = shutil.copy(reviews, folder)
+            for kind, mode in (("own", 0o700), ("shared", 0o1777), ("other", 0o755)):
+                (folder / kind).mkdir()
+                (folder / kind).chmod(mode)
+                if kind == "own":
+                    os.chown(folder / kind, 65_534, 65_534)
+                output = folder / kind / "out.csv"
+                for suffix in ("0123abcd.part", "scores"):
+                    hidden_sibling(output, suffix).touch()
+            outputs = [folder / kind / "out.csv" for kind in ("own", "shared", "other")]
+            script = "give_up_root()\nprint([run(small, '-o', output) for output in rest])"
+            done = run_twice(script, model, table, *outputs)
+            assert done.stdout == "[0, 0, 6]\n", done.stderr
+            *summaries, error = done.stderr.splitlines()[1:]
+            assert len(summaries) == 2
+            assert error == (
+                f"sentscore: error: {outputs[2]}: cannot be written (Permission denied): "
+                "free space there or choose another place"
+            )
+            left = sorted(hidden_sibling(outputs[0], suffix).name for suffix in ("0123abcd.part", "scores"))
+            assert [files(output.parent) for output in outputs] == [[*left, "out.csv"]] * 2 + [left]
+            assert outputs[1].stat().st_uid == 65_534

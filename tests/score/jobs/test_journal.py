@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -400,16 +401,19 @@ def test_records_of_another_model_count_for_nothing_even_under_its_first_line(ou
     assert found(output, BLOCKS) == 0
 
 
-def test_a_full_disk_ends_the_journal_alone(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_the_journal_alone(output: Path) -> None:
     path = left_behind(output, BLOCKS[:1])
 
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    class Full(io.BytesIO):
+        def truncate(self, size: int | None = None) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with open_journal(output, MADE_BY, MODELS) as kept:
-        monkeypatch.setattr(os, "fsync", full)
         taken = [kept.take(texts_of(block)) for block in BLOCKS]
         assert [scores.finished for scores in taken] == [True, False, False]
+        assert kept._file is not None
+        kept._file.close()
+        kept._file = Full()
         finish(taken[1], BLOCKS[1])
         kept.write()
         finish(taken[2], BLOCKS[2])
@@ -418,13 +422,22 @@ def test_a_full_disk_ends_the_journal_alone(output: Path, monkeypatch: pytest.Mo
     assert not path.exists()
 
 
-def test_an_error_from_closing_is_no_reason_to_stop(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_from_closing_is_no_reason_to_stop(output: Path) -> None:
     class Failing(io.BytesIO):
         def close(self) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with open_journal(output, MADE_BY, MODELS) as kept:
         kept._file = Failing()
+
+
+def test_it_works_without_a_thread(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    left_behind(output, BLOCKS)
+    assert found(output, BLOCKS) == 3
 
 
 @pytest.mark.usefixtures("_unlocked")
