@@ -60,8 +60,14 @@ def export_cli(
     ] = None,
     allow_partial: PartialOption = False,
     batches: Annotated[
-        int, typer.Option("--parity-batches", min=1, help="Batches compared between torch and ONNX Runtime.")
-    ] = 500,
+        int | None,
+        typer.Option(
+            "--parity-batches",
+            min=1,
+            help="Batches compared between torch and ONNX Runtime.  [default: 40; 500 with --test]",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the artifact folder if it exists.")] = False,
     version: VersionOption = False,
     debug: DebugOption = False,
@@ -86,16 +92,18 @@ def export_cli(
         missing = "OUT_DIR is" if checkpoint else "CHECKPOINT and OUT_DIR are"
         raise UsageError(f"{missing} missing: name a run folder and a folder to write, or a model with --check")
     from sentscore_export.export import export
-    from sentscore_export.parity import ParityConfig
+    from sentscore_export.parity import RELEASED_BATCHES, ParityConfig
     from sentscore_train.cli.console import progress_bars
     from sentscore_train.evaluation.reviews import read_test
 
+    if batches is None and test is not None:
+        batches = RELEASED_BATCHES  # what is measured on test reviews is a finished model
     with progress_bars() as report:
         manifest = export(
             checkpoint,
             out_dir,
             precisions=[each.value for each in precision or []],
-            parity=ParityConfig(batches=batches),
+            parity=ParityConfig() if batches is None else ParityConfig(batches=batches),
             test=None if test is None else read_test(test, allow_partial=allow_partial, report=report),
             force=force,
             report=report,
@@ -118,13 +126,13 @@ def _print_figures(out_dir: Path, manifest: Manifest) -> None:
         typer.echo(f"{split}: accuracy {values['accuracy']:.2%}, loss {values['loss']:.4f}")
 
 
-def _check(model: str, batches: int) -> None:
+def _check(model: str, batches: int | None) -> None:
     from sentscore_export.parity import ParityConfig, compare
     from sentscore_train.cli.console import progress_bars
     from sentscore_train.models.classifier import SentimentClassifier
 
     artifact = load_artifact(model)
-    config = ParityConfig(batches=batches)
+    config = ParityConfig() if batches is None else ParityConfig(batches=batches)
     with progress_bars() as report:
         found = compare(SentimentClassifier.from_artifact(artifact), artifact, config=config, report=report)
     echo_line(

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from sentscore.model.session import Session
-from sentscore_export import parity
+from sentscore_export import export, parity
 from sentscore_export.cli import app
+from sentscore_export.parity import Parity, ParityConfig
 
 
 def test_without_a_checkpoint_the_error_is_one_line_and_exit_code_3(tmp_path) -> None:
@@ -23,6 +26,25 @@ def test_an_export_in_every_precision_says_what_each_costs(make_run, tmp_path) -
     assert lines[0].startswith(f"{tmp_path / 'out'}: gru, 0.0 MB, worst logit difference ")
     assert lines[0].split("over ")[1].startswith("5 batches of ")
     assert [line.partition(":")[0] for line in lines[1:]] == ["int8", "fp16", "validation"]
+
+
+@pytest.mark.parametrize(("further", "expected"), [([], 40), (["--test", "{table}"], 500)])
+def test_a_model_that_is_measured_on_test_reviews_is_compared_on_more_batches(
+    make_run, tmp_path, monkeypatch, further, expected
+) -> None:
+    table = tmp_path / "test.parquet"
+    pq.write_table(pa.table({"text": ["a great film", "too long"], "label": [1, 0]}), table)
+    found: list[int] = []
+
+    def compare(*_: object, config: ParityConfig, **__: object) -> Parity:
+        found.append(config.batches)
+        return Parity(config.batches, 0, 0, 0.0, 0.0)
+
+    monkeypatch.setattr(export, "compare", compare)
+    arguments = [str(make_run("lstm")), str(tmp_path / "out"), *(each.format(table=table) for each in further)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert found == [expected]
 
 
 def test_a_model_that_agrees_with_torch_passes_the_check(tiny_artifact) -> None:

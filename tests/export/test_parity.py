@@ -10,6 +10,7 @@ import pytest
 from sentscore import ArtifactError
 from sentscore.model.artifact import find_artifacts, load_artifact
 from sentscore.model.session import Session
+from sentscore.progress import Progress
 from sentscore.text.encoder import Encoder
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_export import parity
@@ -71,3 +72,12 @@ def test_a_shipped_model_agrees_with_torch(folder) -> None:
     assert found.worst_logit <= 1e-5
     assert found.worst_probability <= 1e-5
     assert found.real_texts > 200
+
+
+def test_the_progress_is_in_tokens_so_that_the_time_left_can_be_told(make_run, tmp_path) -> None:
+    reports: list[Progress] = []
+    export(make_run("lstm"), tmp_path / "out", parity=SMALL, report=reports.append)
+    found = [report for report in reports if report.phase == "comparing 8 batches with torch, tokens"]
+    assert len(found) == 9
+    assert [found[0].done, found[1].done, found[2].done] == [0, 6 * 50, 7 * 50]  # the largest sizes come first
+    assert all(report.total == found[-1].done for report in found)

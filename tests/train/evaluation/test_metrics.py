@@ -16,6 +16,7 @@ from sentscore_train.evaluation.metrics import (
     accuracy_by_length,
     compare_models,
     expected_calibration_error,
+    expected_error_by_chance,
     mean_interval,
     measure,
     reliability,
@@ -159,3 +160,15 @@ def test_a_model_agrees_with_itself() -> None:
     found = compare_models(PROBABILITIES, PROBABILITIES, LABELS)
     assert (found.same_sentiment, found.mcnemar_p, found.difference) == (1.0, 1.0, 0.0)
     assert found.difference_interval == Interval(0.0, 0.0, 10_000)
+
+
+def test_the_calibration_error_by_chance_is_that_of_right_probabilities() -> None:
+    random = np.random.default_rng(5)
+    probabilities = random.random(600)
+    drawn = [
+        expected_calibration_error(reliability(probabilities, (random.random(600) < probabilities).astype(np.int8)))
+        for _ in range(300)
+    ]
+    assert expected_error_by_chance(probabilities) == pytest.approx(np.mean(drawn), rel=0.05)
+    assert expected_error_by_chance(np.tile(probabilities, 100)) < 0.2 * np.mean(drawn)
+    assert expected_error_by_chance(np.zeros(10)) == 0.0

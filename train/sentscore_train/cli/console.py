@@ -14,6 +14,7 @@ from rich.progress import Progress as Bars
 from sentscore.progress import Progress, Report
 
 _LOG_EVERY_S = 60.0  # between two lines of a phase if stderr is not a terminal
+_MINUTES_FROM_S = 100.0  # a longer time is told in minutes
 
 
 @contextmanager
@@ -67,9 +68,18 @@ def _format_figures(progress: Progress, started: float, first: int) -> str:
         parts.append(f"loss {progress.loss:.4f}")
     if progress.accuracy is not None:
         parts.append(f"accuracy {progress.accuracy:.2%}")
-    if seconds > 0 and (progress.total or 0) > 1:
+    if seconds > 0 and progress.done > first and (progress.total or 0) > 1:
         parts.append(f"{(progress.done - first) / seconds:,.0f}/s")
     return " ".join(parts)
+
+
+def _format_time_left(progress: Progress, seconds: float, first: int) -> str:
+    """Returns the time that the rest takes at the speed so far, such as `5 min left`; nothing at a phase's ends."""
+    done, rest = progress.done - first, (progress.total or 0) - progress.done
+    if done <= 0 or rest <= 0:
+        return ""
+    left = rest * seconds / done
+    return f"{left:,.0f} s left" if left < _MINUTES_FROM_S else f"{left / 60:,.0f} min left"
 
 
 def _print_lines() -> Report:
@@ -83,7 +93,8 @@ def _print_lines() -> Report:
         elif now - last < _LOG_EVERY_S and progress.done < (progress.total or 0):
             return
         last = now
-        share = f"{progress.done:,}/{progress.total:,}"
-        print(f"{phase} {share} {_format_figures(progress, started, first)}".rstrip(), file=sys.stderr, flush=True)
+        parts = [phase, f"{progress.done:,}/{progress.total:,}", _format_figures(progress, started, first)]
+        parts.append(_format_time_left(progress, now - started, first))
+        print(" ".join(part for part in parts if part), file=sys.stderr, flush=True)
 
     return show

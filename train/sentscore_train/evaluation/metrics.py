@@ -25,6 +25,9 @@ LENGTH_BINS: Final = 10
 RESAMPLES: Final = 10_000
 """The resamples of a bootstrap. With so many, another seed moves an end of the interval by a hundredth of its width."""
 
+CHANCE_RESAMPLES: Final = 200
+"""The resamples of the calibration error by chance. Their mean is within a twentieth of its value."""
+
 _SEED: Final = 1234
 _CONFIDENCE: Final = 0.95
 _FURTHEST: Final = 1e-12  # probabilities nearer to 0 or 1 count as this far: float32 rounds the sigmoid of 18 to 1
@@ -239,6 +242,27 @@ def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     """Returns the mean over the texts of |share of positives - mean probability| of their bin (Naeini et al. 2015)."""
     reviews = sum(each.reviews for each in bins)
     return sum(each.reviews / reviews * abs(each.positive - each.probability) for each in bins)
+
+
+def expected_error_by_chance(
+    probabilities: Floats, *, bins: int = CALIBRATION_BINS, resamples: int = CHANCE_RESAMPLES, seed: int = _SEED
+) -> float:
+    """Returns the mean expected calibration error over labels [n] that are drawn from the probabilities [n].
+
+    The fewer texts a bin has, the further is its share of positives from its probability, even if the probability is
+    exactly right. An error that is not above this value shows no fault of the model.
+    """
+    rows = _split_evenly(probabilities, bins)
+    ascending = probabilities[np.concatenate(rows)]
+    sizes = np.array([len(each) for each in rows])
+    starts = np.cumsum(sizes) - sizes
+    expected = np.add.reduceat(ascending, starts)
+    random = np.random.default_rng(seed)
+    found = [
+        np.abs(np.add.reduceat(random.random(len(ascending)) < ascending, starts, dtype=np.float64) - expected).sum()
+        for _ in range(resamples)
+    ]
+    return float(np.mean(found) / len(ascending))
 
 
 def accuracy_by_length(
