@@ -26,7 +26,7 @@ import spacy
 
 from sentscore.model.artifact import load_artifact
 from sentscore.text.encoder import EncodedTexts, Encoder
-from sentscore.text.normalize import as_text_array, normalize, split_words
+from sentscore.text.normalize import as_text_array, split_words
 from sentscore.text.tokenizer import MAX_WORD_CHARACTERS
 from sentscore.text.vocabulary import Vocabulary
 
@@ -62,7 +62,7 @@ def check(encoder: Encoder, reviews: pa.Array) -> int:
     compared = 0
     for window in range(0, len(reviews), WINDOW):
         texts = as_text_array(reviews.slice(window, WINDOW))
-        words = split_words(normalize(texts, lowercase=vocabulary.lowercase))
+        words = split_words(vocabulary.normalize(texts))
         strings = words.strings().to_pylist()
         encoded = encoder.encode(texts)
         for review, (start, stop) in enumerate(pairwise(words.offsets.tolist())):
@@ -92,11 +92,11 @@ def run(vocabulary: Vocabulary, warm: pa.Array, timed: pa.Array) -> dict[str, fl
     took = dict.fromkeys(names, 0.0)
     cold, steady = Encoder(vocabulary), Encoder(vocabulary)
     nlp = spacy.blank("en")
-    encode_by_spacy(nlp, vocabulary, normalize(warm.slice(0, WARM_UP), lowercase=vocabulary.lowercase).to_pylist())
+    encode_by_spacy(nlp, vocabulary, vocabulary.normalize(warm.slice(0, WARM_UP)).to_pylist())
     encode(steady, warm)
     for start in range(0, len(timed), WINDOW):
         window = timed.slice(start, WINDOW)
-        normal = normalize(as_text_array(window), lowercase=vocabulary.lowercase)
+        normal = vocabulary.normalize(as_text_array(window))
         texts = normal.to_pylist()
         took[names[0]] += seconds(lambda texts=texts: encode_by_spacy(nlp, vocabulary, texts))
         took[names[1]] += seconds(lambda window=window: cold.encode(window))
@@ -104,8 +104,7 @@ def run(vocabulary: Vocabulary, warm: pa.Array, timed: pa.Array) -> dict[str, fl
     known = seconds(lambda: encode(steady, timed))
     parts = [as_text_array(timed.slice(start, PART)) for start in range(0, len(timed), PART)]
     normal_parts: list[pa.Array] = []
-    lowercase = vocabulary.lowercase
-    normalising = seconds(lambda: normal_parts.extend(normalize(part, lowercase=lowercase) for part in parts))
+    normalising = seconds(lambda: normal_parts.extend(vocabulary.normalize(part) for part in parts))
     splitting = seconds(lambda: [split_words(part) for part in normal_parts])
     return took | {
         "step: normalise": normalising,

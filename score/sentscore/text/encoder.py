@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.text.normalize import normalize, split_words
-from sentscore.text.tokenizer import tokenize_words
+from sentscore.text.normalize import split_words
+from sentscore.text.tokenizer import Splitter, tokenize_words
 from sentscore.text.vocabulary import Vocabulary
 from sentscore.text.word_table import WordTable
 
@@ -75,6 +75,7 @@ class Encoder:
     def __init__(self, vocabulary: Vocabulary, *, max_tokens: int | None = MAX_TOKENS) -> None:
         self.vocabulary = vocabulary
         self.max_tokens = max_tokens
+        self._splitter = Splitter(vocabulary.rules)
         self._ids = {token: index for index, token in enumerate(vocabulary.tokens)}
         self._table = WordTable(self._encode_words)
         self._lock = Lock()  # of the table
@@ -93,7 +94,7 @@ class Encoder:
         return encoded if self.max_tokens is None else head_and_tail(encoded, self.max_tokens)
 
     def _encode_step(self, texts: pa.Array) -> EncodedTexts:
-        words = split_words(normalize(texts, lowercase=self.vocabulary.lowercase))
+        words = split_words(self.vocabulary.normalize(texts))
         with self._lock:
             ids, offsets = self._table.look_up(words)
             if self._table.nbytes > _TABLE_BYTES:
@@ -103,7 +104,7 @@ class Encoder:
     def _encode_words(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
         tokens: list[str] = []
         counts: list[int] = []
-        for word_tokens in tokenize_words(words):
+        for word_tokens in tokenize_words(words, self._splitter):
             tokens += word_tokens
             counts.append(len(word_tokens))
         return list(map(self._ids.get, tokens, repeat(self.vocabulary.unk_id))), counts

@@ -1,6 +1,7 @@
 """Normalises texts with Arrow and splits them into words with NumPy; training and scoring take the same steps.
 
-The steps, in order: `<br />` becomes a space; C1 control characters (U+0080 to U+009F, left over from Windows-1252 text
+The steps, in order: HTML's character references become the characters that they stand for, if the vocabulary was made
+so; `<br />` becomes a space; C1 control characters (U+0080 to U+009F, left over from Windows-1252 text
 that was read as Latin-1) become the characters that Windows-1252 means by them; NFC, after long runs of combining marks
 are broken up; lower case, unless the vocabulary is cased; split on white space. What stands between white space is a
 word. The tokens of a word never depend on its neighbours, so a word is tokenised once and then remembered.
@@ -19,10 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sentscore.errors import InputError, first_line
+from sentscore.text.html_entities import MAY_HAVE_REFERENCES, decode_html_entities
 
-STEPS_CASED: Final = ("br_to_space", "c1_to_windows_1252", "nfc", "split_whitespace")
-STEPS: Final = ("br_to_space", "c1_to_windows_1252", "nfc", "lowercase", "split_whitespace")
-"""The names of the normalisation steps, as the vocabulary records them."""
+_HTML_ENTITIES: Final = "html_entities"
+_LOWERCASE: Final = "lowercase"
+_STEPS: Final = (_HTML_ENTITIES, "br_to_space", "c1_to_windows_1252", "nfc", _LOWERCASE, "split_whitespace")
 
 VERSION: Final = 2
 """The version of what the steps and the tokenizer do to a text. It grows when any text gets other token ids, so that a
@@ -119,8 +121,22 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def normalize(texts: pa.Array, *, lowercase: bool) -> pa.Array:
-    """Returns the texts after every step but the split, `large_string` [n]; nulls stay null."""
+def name_steps(*, lowercase: bool, html_entities: bool) -> tuple[str, ...]:
+    """Returns the names of the normalisation steps in order, as the vocabulary records them."""
+    left_out = {_LOWERCASE: not lowercase, _HTML_ENTITIES: not html_entities}
+    return tuple(step for step in _STEPS if not left_out.get(step))
+
+
+def normalize(texts: pa.Array, *, lowercase: bool, html_entities: bool = False) -> pa.Array:
+    """Returns the texts after every step but the split, `large_string` [n]; nulls stay null.
+
+    Args:
+        texts: A `large_string` array [n] of valid UTF-8.
+        lowercase: Whether letters become lower case.
+        html_entities: Whether HTML's character references become characters, before all else.
+    """
+    if html_entities:
+        texts = _apply_where(texts, pc.match_substring_regex(texts, pattern=MAY_HAVE_REFERENCES), _decode_references)
     texts = _break_to_space(texts)
     # Most texts are ASCII, which nothing but the lower case changes.
     is_not_ascii = pc.invert(pc.string_is_ascii(texts))
@@ -189,6 +205,10 @@ def _break_to_space(texts: pa.Array) -> pa.Array:
         return replaced
     by_pattern = pc.replace_substring_regex(texts.filter(others), pattern=_BREAK, replacement=" ")
     return pc.replace_with_mask(replaced, others, by_pattern)
+
+
+def _decode_references(texts: pa.Array) -> pa.Array:
+    return pa.array([decode_html_entities(text) for text in texts.to_pylist()], type=pa.large_string())
 
 
 def _repair_c1(texts: pa.Array) -> pa.Array:

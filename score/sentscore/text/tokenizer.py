@@ -23,15 +23,16 @@ keeps each look from taking longer the longer the word is."""
 _is_hyphenated: Final = re.compile("[A-Za-z-]+").fullmatch
 
 
-def tokenize_words(words: Iterable[str]) -> Iterator[list[str]]:
+def tokenize_words(words: Iterable[str], splitter: Splitter | None = None) -> Iterator[list[str]]:
     """Yields the tokens of each word.
 
     They come one by one: thousands of lists kept at once would make Python look for garbage among them again and again.
 
     Args:
         words: Texts without white space, as `split_words` makes them. An empty one has no tokens.
+        splitter: Cuts a word. None takes one with the rules that are stored in this package.
     """
-    split = _stored_splitter().split
+    split = (splitter or _stored_splitter()).split
     for word in words:
         if 0 < len(word) <= MAX_WORD_CHARACTERS:
             yield split(word)

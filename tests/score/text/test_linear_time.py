@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from sentscore.text.encoder import EncodedTexts, Encoder, head_and_tail
-from sentscore.text.normalize import as_text_array, normalize, split_words
+from sentscore.text.normalize import as_text_array, split_words
 from sentscore.text.rules import stored_rules
 from sentscore.text.tokenizer import MAX_WORD_CHARACTERS, Splitter
 from sentscore.text.vocabulary import Vocabulary
 
-VOCABULARY = Vocabulary(("<unk>", "<pad>", "a", "."), lowercase=True)
+VOCABULARY = Vocabulary(("<unk>", "<pad>", "a", "."), lowercase=True, html_entities=True)
 
 # Four times the work takes four times the time, and sixteen times if it grows with the square.
 TIMES = 4
@@ -43,6 +43,12 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "dots": lambda size: "a.." * size,
     "URLs": lambda size: "http://a.b/:@" * size,
     "what may become a URL": lambda size: "::@@." * (size // 32) + "b",
+    "references": lambda size: "&amp;&#65;" * size,
+    "ampersands": lambda size: "&" * (8 * size),
+    "unfinished references": lambda size: "&amp&#12" * size,
+    "a reference that does not end": lambda size: "&" + "a" * (16 * size),
+    "a number without an end": lambda size: "&#" + "1" * (16 * size) + ";",
+    "zeros": lambda size: "&#" + "0" * (16 * size) + ";",
     "special cases": lambda size: "(x:(" * size,
 }
 
@@ -84,10 +90,10 @@ def test_ids_of_many_texts_take_linear_time() -> None:
     assert grow(work) < MOST
 
 
-@pytest.mark.parametrize("step", [lambda texts: normalize(texts, lowercase=True), split_words])
+@pytest.mark.parametrize("step", [VOCABULARY.normalize, split_words])
 def test_a_step_alone_takes_linear_time(step) -> None:
     def work(size: int) -> Callable[[], object]:
-        texts = as_text_array(["a\u0301 <br> \u2003" * size])
+        texts = as_text_array(["a\u0301 <br> \u2003&amp;" * size])
         return lambda: step(texts)
 
     assert grow(work) < MOST

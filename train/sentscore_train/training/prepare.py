@@ -27,7 +27,7 @@ from sentscore_train.teachers.nbsvm import NbSvm, NbSvmConfig
 from sentscore_train.teachers.opinions import Logits, model_opinion, soft_labels, vector_opinion
 from sentscore_train.training.config import TrainConfig
 
-_CODE: Final = 1  # must rise when a step here gives another result for the same input
+_CODE: Final = 2  # must rise when a step here gives another result for the same input
 _STEP: Final = 1_000  # reviews between two reports
 
 
