@@ -60,11 +60,11 @@ def choose_column(source: str, columns: Sequence[Column], wanted: str | None) ->
         return _find_column(source, columns, wanted)
     texts = [index for index, column in enumerate(columns) if column.is_text]
     if not texts:
-        raise InputError(f"{source}: no column holds text; it has {_list_names(column.name for column in columns)}")
+        raise InputError(f"{source}: no column holds text; it has {list_names(column.name for column in columns)}")
     if len(texts) > 1:
         named = [index for index in texts if columns[index].name.lower() in TEXT_NAMES]
         if len(named) != 1:
-            names = _list_names(columns[index].name for index in texts)
+            names = list_names(columns[index].name for index in texts)
             raise InputError(f"{source}: several columns hold text: name one of {names} with --column")
         return named[0]
     return texts[0]
@@ -127,18 +127,19 @@ def result_columns(scores: Mapping[str, npt.NDArray[np.float32]]) -> list[pa.Arr
 def _find_column(source: str, columns: Sequence[Column], wanted: str) -> int:
     found = [index for index, column in enumerate(columns) if column.name == wanted]
     if not found:
-        raise InputError(f"{source}: no column '{wanted}'; it has {_list_names(column.name for column in columns)}")
+        raise InputError(f"{source}: no column '{wanted}'; it has {list_names(column.name for column in columns)}")
     if len(found) > 1:
         raise InputError(f"{source}: {len(found)} columns are named '{wanted}': rename all but one")
     column = columns[found[0]]
     if not column.is_text and not column.is_null:
         texts = [column.name for column in columns if column.is_text]
-        remedy = f"text is in {_list_names(texts)}" if texts else "no column of it holds text"
+        remedy = f"text is in {list_names(texts)}" if texts else "no column of it holds text"
         raise InputError(f"{source}: column '{wanted}' is {column.type}, not text; {remedy}")
     return found[0]
 
 
-def _list_names(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
+    """Returns columns' names for a message: in quotes, and the first 20 of them alone."""
     quoted = [f"'{name}'" for name in names]
     more = f" and {len(quoted) - _MAX_LISTED} more" if len(quoted) > _MAX_LISTED else ""
     return (", ".join(quoted[:_MAX_LISTED]) or "no columns") + more

@@ -89,6 +89,7 @@ def _open_jsonl(
     windows = jsonl.numbered_windows(read_lines(stream, compression))
     first = next(windows, [])
     windows = chain([first] if first else [], windows)
+    key = ""
     if keep_json:
         schema, text = jsonl.RAW_SCHEMA, 0
         key = jsonl.choose_key(stream.name, first, column, added)
@@ -99,7 +100,7 @@ def _open_jsonl(
         text = choose_column(stream.name, table.columns, column)
         check_names_free(stream.name, schema.names, added)
         rows = json_table.table_windows(stream, windows, table, text)
-    return Source(stream.name, Kind.JSONL, schema, text, rows, size=stream.size, raw_json=keep_json)
+    return Source(stream.name, Kind.JSONL, schema, text, rows, size=stream.size, raw_json=keep_json, key=key)
 
 
 def _open_lines(stream: Stream, compression: Compression | None, column: str | None, added: Sequence[str]) -> Source:

@@ -50,6 +50,7 @@ class Source:
         size: How many bytes the file has; None for a stream.
         codec: The compression inside a Parquet file, by Arrow's name for it.
         raw_json: Whether the only column holds JSON lines as they stand in the file.
+        key: The key of the texts in raw JSON lines; empty for other inputs.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Source:
     size: int | None = None
     codec: str | None = None
     raw_json: bool = False
+    key: str = ""
 
 
 def gather(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:

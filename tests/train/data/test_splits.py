@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentscore_train.data.splits import split_by_movie
+from sentscore_train.data.splits import join_groups, split_by_movie
 
 
 @given(
@@ -34,3 +34,10 @@ def test_the_split_follows_from_the_seed() -> None:
     first, again, other = (split_by_movie(movies, labels, seed=seed)[1].tolist() for seed in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+def test_groups_are_joined_by_what_their_reviews_share() -> None:
+    found = join_groups(["a", "", "b", "c", "", ""], ["x", "y", "x", "z", "z", "w"])
+    assert found[0] == found[2]
+    assert found[3] == found[4]
+    assert len({found[0], found[1], found[3], found[5]}) == 4
