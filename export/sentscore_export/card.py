@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sentscore.model.artifact import LAYOUT, Manifest
-from sentscore.model.options import Precision
-from sentscore_train.evaluation.metrics import CALIBRATION_BINS
+from sentscore_export.sections.data import describe_data, describe_limits, list_items, source_names
+from sentscore_export.sections.measured import (
+    describe_accuracy,
+    describe_calibration,
+    describe_errors,
+    describe_groups,
+    describe_precision,
+)
 
 TRIALS: Final = Path(__file__).with_name("trials.md")
 """A table of what was tried for the recipe, in Markdown."""
@@ -19,40 +23,33 @@ _NAMES = {"lstm": "BiLSTM", "gru": "BiGRU"}
 
 def model_card(manifest: Manifest, *, has_plot: bool) -> str:
     """Returns the card in Markdown. Everything in it comes from the manifest and the table of trials."""
-    a, m, p = manifest.architecture, manifest.metrics, manifest.parity
-    kind = _NAMES[a["name"]]
-    splits = {split: values for split, values in m.items() if isinstance(values, dict)}
+    a, p = manifest.architecture, manifest.parity
+    kind = _NAMES[a["cell"] if "cell" in a else a["name"]]
     size = manifest.files[LAYOUT.model].size / 1e6
+    layers = (
+        f"{a['num_layers']} bidirectional layers follow" if a["num_layers"] > 1 else "A bidirectional layer follows"
+    )
+    pooling = " and ".join(a["pooling"])
     temperature = manifest.calibration["temperature"]
-    chosen = ["The best epoch and the temperature were chosen on the validation reviews."]
-    if "test" in m:
-        chosen += [
-            "Nothing was chosen on the test reviews.",
-            "They were scored once, with the exported graph, when the model was finished.",
-        ]
-    plot = ["![Loss and accuracy by epoch](plots/curves.svg)", ""] if has_plot else []
+    purpose = getattr(manifest, "purpose", "")
     lines = [
         f"# sentscore {manifest.name}",
         "",
         f"A {kind} that gives the probability that an English review is positive.",
+        *([purpose] if purpose else []),
         "",
         f"    sentscore file reviews.parquet --model {manifest.name}",
         "",
-        "## Accuracy",
-        "",
-        "| reviews | accuracy | 95 % interval | AUC |",
-        "|---|---|---|---|",
-        *(_accuracy_row(split, values) for split, values in splits.items()),
-        "",
-        *chosen,
-        "",
-        *plot,
-        *_describe_calibration(splits, temperature),
+        *describe_accuracy(manifest),
+        *(["![Loss and accuracy by epoch](plots/curves.svg)", ""] if has_plot else []),
+        *describe_groups(manifest),
+        *describe_errors(manifest),
+        *describe_calibration(manifest),
         "## Architecture",
         "",
         f"The vocabulary has {a['vocab_size']:,} tokens. A token's embedding has {a['embedding_dim']} numbers.",
-        f"{a['num_layers']} bidirectional layers follow, with {a['hidden_size']} units in each direction.",
-        f"Their states are pooled over the tokens ({' and '.join(a['pooling'])}), and a linear layer gives one logit.",
+        f"{layers}, with {a['hidden_size']} units in each direction.",
+        f"Their states are pooled over the tokens ({pooling}), and a linear layer gives one logit.",
         "",
         f"`{LAYOUT.model}` has {size:.1f} MB.",
         f"The probability is sigmoid(logit / {temperature:.4f}).",
@@ -67,93 +64,22 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         f"The worst absolute difference is {p['worst_logit']:.2e} for a logit and {p['worst_probability']:.2e} for a "
         "probability.",
         "",
-        *(line for name in manifest.precisions for line in _describe_precision(manifest, name)),
-        "## Data",
-        "",
-        *_list_items(manifest.data),
-        "",
-        "The reviews are from the Large Movie Review Dataset",
-        "(Maas et al. 2011, Learning Word Vectors for Sentiment Analysis).",
-        "",
-        "## Limits",
-        "",
-        "- The model is for English film reviews with a clear opinion: at most 4 or at least 7 points of 10.",
-        "  It scores other kinds of text, neutral texts, irony and very short texts less well.",
-        "  No figure above was measured on those.",
-        "- Of a text with more than 8,192 tokens, only the first and the last 4,096 are scored.",
-        "- A score says how positive the wording is. Do not use it to decide about people.",
-        "",
+        *(line for name in manifest.precisions for line in describe_precision(manifest, name)),
+        *describe_data(manifest.data),
+        *describe_limits(manifest.data),
         "## Recipe",
         "",
-        *_list_items(manifest.recipe),
+        *list_items(manifest.recipe),
         "",
-        *([*TRIALS.read_text(encoding="utf-8").splitlines(), ""] if manifest.recipe.get("preset") == "default" else []),
+        *([*TRIALS.read_text(encoding="utf-8").splitlines(), ""] if _has_trials(manifest) else []),
         "## Made with",
         "",
-        *_list_items(manifest.versions),
+        *list_items(manifest.versions),
         f"- commit: {manifest.commit or 'unknown'}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _accuracy_row(split: str, values: Mapping[str, Any]) -> str:
-    interval = "{:.2%} to {:.2%}".format(*values["accuracy_interval"]) if "accuracy_interval" in values else ""
-    auc = f"{values['auc']:.4f}" if "auc" in values else ""
-    return f"| {split} | {values['accuracy']:.2%} | {interval} | {auc} |"
-
-
-def _describe_calibration(splits: Mapping[str, Mapping[str, Any]], temperature: float) -> list[str]:
-    """Returns the section about the probabilities before and after the temperature."""
-    rows = []
-    for split, values in splits.items():
-        if "uncalibrated" in values:
-            for at, found in ((1.0, values["uncalibrated"]), (temperature, values)):
-                rows.append(f"| {split} | {at:.4f} | {found['loss']:.4f} | {found['brier']:.4f} | {found['ece']:.4f} |")
-    if not rows:
-        return []
-    return [
-        "## Calibration",
-        "",
-        "| reviews | temperature | log loss, nats | Brier score | calibration error |",
-        "|---|---|---|---|---|",
-        *rows,
-        "",
-        "The calibration error is the mean distance between the probability and the share of positive reviews,",
-        f"over {CALIBRATION_BINS} bins with the same number of reviews. The temperature was fitted on the validation "
-        "reviews.",
-        "",
-    ]
-
-
-def _describe_precision(manifest: Manifest, precision: Precision) -> list[str]:
-    measured = manifest.precisions[precision]
-    rows = [f"| validation | {measured['accuracy']:.2%} | {measured['accuracy_fp32']:.2%} |"]
-    if "test" in measured:
-        rows.append(f"| test | {measured['test']['accuracy']:.2%} | {manifest.metrics['test']['accuracy']:.2%} |")
-    file = LAYOUT.graph(precision)
-    size = manifest.files[file].size
-    notes = {
-        "int8": [f"`{file}` has {size / 1e6:.1f} MB. Its scores do not depend on the batch either."],
-        "fp16": [
-            f"`{file}` has {size / 1e3:.1f} kB. It has no weights of its own and rounds those of `{LAYOUT.model}`.",
-            "It is meant for GPUs.",
-            "The figures above were measured on a CPU, which computes in float32 with the rounded weights.",
-        ],
-    }
-    return [
-        f"## {precision}",
-        "",
-        f"| reviews | {precision} accuracy | float32 accuracy |",
-        "|---|---|---|",
-        *rows,
-        "",
-        f"The probabilities of the {measured['reviews']:,} validation reviews differ from float32's by "
-        f"{measured['mean_difference']:.5f} on average and by {measured['worst_difference']:.4f} at most.",
-        f"{measured['same_sentiment']:.2%} of the reviews keep their sentiment.",
-        *notes[precision],
-        "",
-    ]
-
-
-def _list_items(values: Mapping[str, object]) -> list[str]:
-    return [f"- {name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
+def _has_trials(manifest: Manifest) -> bool:
+    """Whether the model was made by the recipe that the trials led to, on reviews that they were measured on."""
+    return manifest.recipe.get("preset") == "default" and "IMDB" in source_names(manifest.data)

@@ -51,11 +51,11 @@ def export_cli(
         typer.Option("--precision", help="A graph to write beside fp32: int8 for CPUs, fp16 for GPUs."),
     ] = None,
     test: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             "--test",
-            help="Parquet with columns text and label, or IMDB's archive or folder: the accuracy on its test reviews "
-            "goes into the manifest.",
+            help="Table of labelled reviews, or IMDB's archive or folder, whose test reviews the card tells the "
+            "accuracy on; of a table with a column split the rows named test. May be repeated.",
         ),
     ] = None,
     allow_partial: PartialOption = False,
@@ -96,7 +96,7 @@ def export_cli(
     from sentscore_train.cli.console import progress_bars
     from sentscore_train.evaluation.reviews import read_test
 
-    if batches is None and test is not None:
+    if batches is None and test:
         batches = RELEASED_BATCHES  # what is measured on test reviews is a finished model
     with progress_bars() as report:
         manifest = export(
@@ -104,7 +104,7 @@ def export_cli(
             out_dir,
             precisions=[each.value for each in precision or []],
             parity=ParityConfig() if batches is None else ParityConfig(batches=batches),
-            test=None if test is None else read_test(test, allow_partial=allow_partial, report=report),
+            test=None if not test else read_test(test, allow_partial=allow_partial, report=report),
             force=force,
             report=report,
         )

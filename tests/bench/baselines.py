@@ -1,13 +1,15 @@
-"""Compares the models with linear classifiers on n-grams on the same reviews, as a Markdown table.
+"""Compares the models with linear classifiers on n-grams on the same reviews, as Markdown tables.
 
     pip install -e '.[train]'
-    python tests/bench/baselines.py --train TRAIN.parquet --test TABLE.parquet [--model lstm --model gru] [--json]
+    python tests/bench/baselines.py --train TABLE --test TABLE [--by COLUMN] [--model lstm --model gru] [--json]
 
-Both tables have the columns `text` and `label` (0 or 1). The classifiers are TF-IDF of 1 and 2 words with logistic
-regression, and NB-SVM on up to 3 tokens of the first model's vocabulary. They are fitted on all of TRAIN, while a model
-of the default preset has learned from nine tenths of the labels. The accuracies have Wilson's 95 % interval. The
-difference of a model and a classifier is tested with McNemar's exact test. Everything runs on the CPU. With 25,000
-reviews in each table it takes some minutes.
+Tables are read as `sentscore-train lstm --table` does: the rows that a column `split` names `test` are never fitted on,
+and if a table to test on has such rows, it is tested on them alone. Both options may be repeated; then the results are
+told apart by table too. The classifiers are TF-IDF of 1 and 2 words with logistic regression, and NB-SVM on up to 3
+tokens of the first model's vocabulary. They are fitted on all labelled rows to learn from, while a model of the default
+preset has learned from nine tenths of the labels. The accuracies have Wilson's 95 % interval. The difference of a model
+and a classifier is tested with McNemar's exact test. Everything runs on the CPU. With 25,000 reviews in each table it
+takes some minutes.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from _contenders import tfidf_model
 from _measure import Paired, compare_paired, format_interval, markdown_table, share_interval
@@ -31,7 +35,9 @@ from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
-from sentscore_train.evaluation.reviews import read_table
+from sentscore_train.data.tables import TableOptions, read_source
+from sentscore_train.evaluation.groups import Groups, group_by_value
+from sentscore_train.evaluation.reviews import read_test
 from sentscore_train.teachers.nbsvm import NbSvm
 
 Labels = npt.NDArray[np.bool_]
@@ -47,11 +53,13 @@ class Table:
         texts: The texts [n].
         encoded: Their token ids in the first model's vocabulary [n]. Each text has at least one.
         labels: Whether each is positive [n].
+        groups: The rows of each group of reviews, by the column that has the group's name.
     """
 
     texts: list[str]
     encoded: EncodedTexts
     labels: Labels
+    groups: dict[str, Groups] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -60,8 +68,11 @@ class Table:
 def main() -> None:
     """Runs the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--train", type=Path, required=True, help="labelled reviews to fit the classifiers on")
-    parser.add_argument("--test", type=Path, required=True, help="labelled reviews to compare on")
+    parser.add_argument("--train", type=Path, action="append", required=True, help="reviews to fit on; may be repeated")
+    parser.add_argument("--test", type=Path, action="append", required=True, help="reviews to compare on; the same")
+    parser.add_argument("--text", help="the tables' column of texts (default: found by itself)")
+    parser.add_argument("--label", help="the tables' column of labels (default: label, stars or rating)")
+    parser.add_argument("--by", help="the test tables' column by which results are told apart (default: domain)")
     parser.add_argument("--model", action="append", help="a shipped model or an artifact's folder (default: lstm, gru)")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the models (default: fp32)")
     parser.add_argument("--threads", type=int, help="of the models (default: one a processor)")
@@ -83,29 +94,52 @@ def compare(args: argparse.Namespace) -> str:
     if len({scorer.name for scorer in scorers}) < len(scorers):
         raise UsageError("two models of one name: compare them one after the other")
     vocabulary = scorers[0].vocabulary
-    train, test = (read_labelled(path, vocabulary) for path in (args.train, args.test))
-    if len(np.unique(train.labels)) < 2:
-        raise InputError(f"{args.train}: all labels are {train.labels[0]:d}: both classes are needed to fit on")
+    train = read_training(args.train, TableOptions(args.text, args.label), vocabulary)
+    test = read_testing(args.test, TableOptions(args.text, args.label, args.by), vocabulary)
     right = {scorer.name: model_right(scorer, test) for scorer in scorers}
     models = list(right)
     right["TF-IDF of 1 and 2 words + logistic regression"] = tfidf_right(train, test)
     right["NB-SVM of 1 to 3 tokens"] = nbsvm_right(train, test, len(vocabulary))
     show = as_json if args.json else as_markdown
-    return show(right, models, len(train))
+    return show(right, models, len(train), test.groups)
 
 
-def read_labelled(path: Path, vocabulary: Vocabulary) -> Table:
-    """Reads the reviews of a file that have a token.
+def read_training(paths: Sequence[Path], options: TableOptions, vocabulary: Vocabulary) -> Table:
+    """Reads the labelled reviews of tables that may be learned from and have a token.
 
     Raises:
-        InputError: The file cannot be read, or has no texts with labels of 0 and 1.
+        InputError: A table cannot be read, or has no reviews of both classes.
     """
-    reviews = read_table(path)
-    encoded = Encoder(vocabulary, max_tokens=None).encode(as_text_array(reviews.texts))
+    texts: list[str] = []
+    labels: list[int] = []
+    for path in paths:
+        source = read_source(path, options, needs_labels=True)
+        rows = np.flatnonzero(source.labels >= 0)
+        if len(found := np.unique(source.labels[rows])) < 2:
+            have = f"all labels are {found[0]}" if len(found) else "no row is labelled"
+            raise InputError(f"{path}: {have}: both classes are needed to fit on")
+        texts += [source.texts[row] for row in rows]
+        labels += source.labels[rows].tolist()
+    return encode(pa.array(texts, pa.large_string()), np.array(labels) == 1, vocabulary, {})
+
+
+def read_testing(paths: Sequence[Path], options: TableOptions, vocabulary: Vocabulary) -> Table:
+    """Reads the reviews to test on that have a token.
+
+    Raises:
+        InputError: A table cannot be read, or has no labelled row to test on.
+    """
+    reviews = read_test(paths, options)
+    return encode(as_text_array(reviews.texts), reviews.labels == 1, vocabulary, reviews.columns)
+
+
+def encode(texts: pa.Array, labels: Labels, vocabulary: Vocabulary, columns: Mapping[str, Sequence[str]]) -> Table:
+    """Returns the texts that have a token, in groups by the values of each column that has several."""
+    encoded = Encoder(vocabulary, max_tokens=None).encode(as_text_array(texts))
     rows = np.flatnonzero(encoded.lengths)
-    if not len(rows):
-        raise InputError(f"{path}: no review: name a table of texts")
-    return Table(reviews.texts.take(rows).to_pylist(), encoded.take(rows), reviews.labels[rows] == 1)
+    groups = {name: group_by_value([values[row] for row in rows]) for name, values in columns.items()}
+    several = {name: found for name, found in groups.items() if len(found) > 1}
+    return Table(texts.take(rows).to_pylist(), encoded.take(rows), labels[rows], several)
 
 
 def model_right(scorer: Scorer, test: Table) -> Labels:
@@ -131,8 +165,8 @@ def nbsvm_right(train: Table, test: Table, vocab_size: int) -> Labels:
     return (model.logits(test.encoded) > 0) == test.labels
 
 
-def as_markdown(right: dict[str, Labels], models: list[str], fitted: int) -> str:
-    """Returns a table with a row for each model and classifier, and a column of differences for each classifier."""
+def as_markdown(right: dict[str, Labels], models: list[str], fitted: int, groups: dict[str, Groups]) -> str:
+    """Returns a table with a row for each model and classifier, then the accuracies in a table for each column."""
     baselines = [name for name in right if name not in models]
     count = len(right[models[0]])
     header = [f"{count:,} reviews", "right (95 % interval)", *(f"points above {name}" for name in baselines)]
@@ -145,21 +179,43 @@ def as_markdown(right: dict[str, Labels], models: list[str], fitted: int) -> str
         f"The classifiers are fitted on {fitted:,} reviews. In brackets: how many reviews only the model and only "
         "the classifier gets right, and the two-sided p-value of McNemar's exact test."
     )
-    return f"{markdown_table(header, rows)}\n\n{note}"
+    tables = [markdown_table(header, rows)]
+    for column, found in groups.items():
+        shares = [
+            [name, f"{len(places):,}", *(f"{hits[places].mean():.2%}" for hits in right.values())]
+            for name, places in found.items()
+        ]
+        tables.append(markdown_table([column, "reviews", *right], shares))
+    return "\n\n".join([*tables, note])
 
 
-def as_json(right: dict[str, Labels], models: list[str], fitted: int) -> str:
+def as_json(right: dict[str, Labels], models: list[str], fitted: int, groups: dict[str, Groups]) -> str:
     """Returns the same figures as JSON, as shares."""
     baselines = [name for name in right if name not in models]
     content = {
         "reviews": len(right[models[0]]),
         "fitted_on": fitted,
-        "accuracy": {name: asdict(share_interval(int(hits.sum()), len(hits))) for name, hits in right.items()},
+        "accuracy": accuracies(right),
         "paired": {
             model: {name: asdict(compare_paired(right[model], right[name])) for name in baselines} for model in models
         },
+        "by": {
+            column: {
+                name: {
+                    "reviews": len(places),
+                    "accuracy": accuracies({each: hits[places] for each, hits in right.items()}),
+                }
+                for name, places in found.items()
+            }
+            for column, found in groups.items()
+        },
     }
     return json.dumps(content, indent=2)
+
+
+def accuracies(right: dict[str, Labels]) -> dict[str, dict[str, float]]:
+    """Returns the share that each model and classifier gets right, with its interval."""
+    return {name: asdict(share_interval(int(hits.sum()), len(hits))) for name, hits in right.items()}
 
 
 def cell(difference: Paired) -> str:

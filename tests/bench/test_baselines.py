@@ -78,13 +78,46 @@ def test_json_has_the_models_own_scores(monkeypatch, capsys, train, test, tiny_a
         assert (pair["first_only"], pair["second_only"]) == (0, 30 - int(right.sum()))
 
 
+def test_several_tables_are_told_apart_and_rows_for_testing_are_not_fitted_on(
+    monkeypatch, capsys, tmp_path, train, test, tiny_artifact
+) -> None:
+    texts, labels = reviews(30, 3)
+    path = tmp_path / "shop.parquet"
+    splits, domains = ["train"] * 20 + ["test"] * 10, ["toys", "toys", "music"] * 10
+    pq.write_table(pa.table({"text": texts, "label": labels, "split": splits, "domain": domains}), path)
+    tables = ["--train", train, "--train", path, "--test", test, "--test", path]
+    run(monkeypatch, *tables, "--model", tiny_artifact)
+    lines = capsys.readouterr().out.splitlines()
+    assert cells(lines[0])[0] == "40 reviews"
+    assert cells(lines[6])[:3] == ["source", "reviews", "lstm"]
+    assert [cells(line)[:2] for line in lines[8:10]] == [["shop", "10"], ["test", "30"]]
+    assert [cells(line)[:2] for line in lines[13:16]] == [["music", "4"], ["test", "30"], ["toys", "6"]]
+    assert all(cells(line)[3:] == ["100.00%"] * 2 for line in (*lines[8:10], *lines[13:16]))
+    assert "fitted on 100 reviews" in lines[-1]
+    run(monkeypatch, *tables, "--model", tiny_artifact, "--json")
+    found = json.loads(capsys.readouterr().out)["by"]["source"]["shop"]
+    right = (Scorer.load(tiny_artifact, precision="fp32").score(texts[20:]) >= 0.5) == (np.array(labels[20:]) == 1)
+    assert (found["reviews"], found["accuracy"]["lstm"]["value"]) == (10, right.mean())
+
+
+def test_the_columns_of_the_tables_can_be_named(monkeypatch, capsys, tmp_path, tiny_artifact) -> None:
+    texts, labels = reviews(40, 4)
+    path = tmp_path / "shop.csv"
+    rows = [f"{texts[row]},{4 * labels[row] + 1},{'ab'[row % 2]}" for row in range(40)]
+    path.write_text("\n".join(["body,points,kind", *rows]))
+    columns = ["--text", "body", "--label", "points", "--by", "kind"]
+    run(monkeypatch, "--train", path, "--test", path, "--model", tiny_artifact, *columns)
+    lines = capsys.readouterr().out.splitlines()
+    assert [cells(line)[:2] for line in lines[6:10]] == [["kind", "reviews"], ["---", "---"], ["a", "20"], ["b", "20"]]
+
+
 @pytest.mark.parametrize(
     ("texts", "labels", "message"),
     [
-        (["good film", "bad film"], [1, 2], "row 2 has the label 2: label negative reviews 0"),
-        (["good film", "bad film"], [1, None], "row 2 has the label None: label negative reviews 0"),
-        (["good film", "great film"], [1, 1], "all labels are 1: both classes are needed"),
-        (["", " "], [0, 1], "no review"),
+        (["good film", "bad film"], [1, 7], "column 'label' has labels from 1 to 7"),
+        (["good film", "bad film"], [None, None], "no row is labelled: both classes are needed"),
+        (["good film", "great film"], [4, 5], "all labels are 1: both classes are needed"),
+        (["", " "], [0, 1], "no row has a text"),
     ],
 )
 def test_a_table_to_fit_on_that_will_not_do_is_named(
@@ -100,9 +133,10 @@ def test_a_table_to_fit_on_that_will_not_do_is_named(
 def test_a_table_without_labels_or_no_table_is_named(monkeypatch, capsys, tmp_path, train, tiny_artifact) -> None:
     path = tmp_path / "bare.parquet"
     pq.write_table(pa.table({"text": ["good film"]}), path)
-    for table, message in ((path, "no single column 'label'"), (tmp_path / "none.parquet", "no table (")):
-        with pytest.raises(SystemExit):
+    for table, message in ((path, "no column is known to hold labels"), (tmp_path / "none.parquet", "")):
+        with pytest.raises(SystemExit) as stop:
             run(monkeypatch, "--train", train, "--test", table, "--model", tiny_artifact)
+        assert stop.value.code == 3
         assert f"{table}: {message}" in capsys.readouterr().err
 
 

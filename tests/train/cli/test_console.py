@@ -27,3 +27,11 @@ def test_a_phase_of_one_step_has_no_speed(capsys, accuracy, shown) -> None:
         report(Progress("reading", 0, 1))
         report(Progress("reading", 1, 1, accuracy=accuracy))
     assert capsys.readouterr().err.splitlines() == ["reading 0/1", f"reading 1/1{shown}"]
+
+
+def test_a_phase_of_unknown_length_tells_how_much_is_done(capsys) -> None:
+    with progress_bars() as report:
+        report(Progress("reading", 300, None))
+        report(Progress("reading", 600, None))
+        report(Progress("scoring", 1, 2))
+    assert capsys.readouterr().err.splitlines() == ["reading 300", "scoring 1/2"]

@@ -15,6 +15,7 @@ from sentscore import Scorer
 from sentscore_train.cli import app
 
 TEXTS = ["a great film", "awful , boring", "i loved this story !", "too long", "a great movie", "not good at all"]
+BARE = [text.replace(" ,", "") for text in TEXTS]
 LABELS = [1, 0, 1, 0, 0, 1]
 ON_CPU = ["--device", "cpu", "--threads", "1"]
 
@@ -38,9 +39,9 @@ def test_a_model_is_evaluated_on_a_table(tiny_artifact, table) -> None:
     assert lines[0] == f"{tiny_artifact} in fp32 on cpu: 6 reviews, {table}"
     assert any(line.split() == ["accuracy", f"{accuracy:.2f}", "%"] for line in lines)
     assert any(line.split() == ["temperature", "1.2500", "1.0000"] for line in lines)
-    assert any(line.split()[:4] == ["2", "to", "2", "1"] for line in lines)  # the shortest review's decile
+    assert any(line.split()[:5] == ["1", "to", "25", "tokens", "6"] for line in lines)
     assert lines[-1].startswith("Accuracy: 95 % interval ")
-    assert lines[-1].endswith(", bootstrap of 10,000 resamples. Temperature: fitted on validation.")
+    assert ", bootstrap of 10,000 resamples. Temperature: fitted on validation. By chance: " in lines[-1]
     assert "scoring with lstm in fp32 6/6" in result.stderr
 
 
@@ -73,19 +74,37 @@ def test_validation_is_the_default_and_test_is_named(tiny_artifact, imdb, tmp_pa
         assert (found["source"], found["metrics"]["reviews"]) == (name, reviews)
 
 
-def test_two_models_become_a_markdown_table_with_the_published_numbers(
-    tiny_artifact, tiny_gru_artifact, table, tmp_path
-) -> None:
+def test_the_columns_of_a_table_are_named_and_the_results_told_apart_by_one(tiny_artifact, tmp_path) -> None:
+    path = tmp_path / "shop.csv"
+    rows = [
+        f"{text},{5 * label},{'ab'[number % 2]}" for number, text, label in zip(range(6), BARE, LABELS, strict=True)
+    ]
+    path.write_text("\n".join(["body,rating,kind", *rows]))
+    scale = ["--negative-to", "1", "--positive-from", "5"]
+    columns = ["--text", "body", "--label", "rating", "--by", "kind", *scale]
+    result = CliRunner().invoke(
+        app, ["evaluate", str(tiny_artifact), "--table", str(path), *columns, "--json", *ON_CPU]
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    right = (Scorer.load(tiny_artifact, device="cpu").score(BARE) >= 0.5) == LABELS
+    assert found["metrics"]["accuracy"] == right.mean()
+    assert {name: each["accuracy"] for name, each in found["by"]["kind"].items()} == {
+        "a": right[::2].mean(),
+        "b": right[1::2].mean(),
+    }
+
+
+def test_two_models_become_a_markdown_table(tiny_artifact, tiny_gru_artifact, table, tmp_path) -> None:
     arguments = ["compare", str(tiny_artifact), str(tiny_gru_artifact), "--table", table]
     result = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "out"), *ON_CPU])
     assert result.exit_code == 0, result.output
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in result.stdout.splitlines()[:6]]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in result.stdout.splitlines()[:4]]
     assert rows[0] == ["model", "accuracy", "95 % interval", "AUC", "log loss", "ECE", "MB", "reviews/s"]
     assert {len(row) for row in rows} == {8}
     for row, folder in zip(rows[2:4], (tiny_artifact, tiny_gru_artifact), strict=True):
         assert row[0] == f"{folder}, fp32"
         assert row[1] == f"{100 * ((score_texts(folder) >= 0.5) == LABELS).mean():.2f} %"
-    assert [row[:2] for row in rows[4:]] == [["notebook's LSTM", "86.77 %"], ["notebook's GRU", "87.47 %"]]
     same = (score_texts(tiny_artifact) >= 0.5) == (score_texts(tiny_gru_artifact) >= 0.5)
     assert f"- {100 * same.mean():.2f} % get the same sentiment from both." in result.stdout
     names = ["accuracy-by-length.svg", "comparison.json", "reliability.svg", "roc.svg"]
@@ -125,9 +144,16 @@ def test_torch_is_not_needed(tiny_artifact, tiny_gru_artifact, table, tmp_path) 
     ("arguments", "code", "message"),
     [
         (["evaluate", "none", "--table", "{table}"], 4, "model 'none': no such model: use one of gru, lstm, or"),
-        (["evaluate", "{model}", "--table", "none.parquet"], 3, "none.parquet: no table ("),
+        (["evaluate", "{model}", "--table", "none.parquet"], 3, "none.parquet: "),
         (["evaluate", "{model}", "--imdb", "none"], 3, "none: not found: check the path"),
-        (["evaluate", "{model}", "--table", "{table}", "--split", "test"], 2, "takes the place of IMDB: leave out"),
+        (
+            ["evaluate", "{model}", "--table", "{table}", "--imdb", "none"],
+            2,
+            "takes the place of IMDB: leave out --imdb",
+        ),
+        (["evaluate", "{model}", "--table", "{table}", "--split", "test"], 3, "{table}: no column 'split' says which"),
+        (["evaluate", "{model}", "--table", "{table}", "--by", "kind"], 3, "{table}: no column 'kind'; it has 'text'"),
+        (["evaluate", "{model}", "--by", "domain"], 2, "--positive-from are of a table: name a --table"),
         (["evaluate", "{model}", "--table", "{table}", "--precision", "int8"], 2, "has no int8 graph"),
         (["evaluate", "{model}", "--table", "{table}", "--output", "{table}"], 6, "{table}: cannot be written (File"),
         (["compare", "{model}", "{model}", "--table", "{table}"], 2, "is one model: name two"),
@@ -152,7 +178,7 @@ def test_a_manifest_without_a_seed_is_exit_code_4(tiny_artifact, imdb, tmp_path)
     (folder / "manifest.json").write_text(json.dumps(content))
     result = CliRunner().invoke(app, ["evaluate", str(folder), "--imdb", str(imdb), "--allow-partial"])
     assert result.exit_code == 4
-    assert "manifest.json: no recipe.seed, so its movie split cannot be made again: use --split test" in result.stderr
+    assert "manifest.json: no recipe.seed, so its split cannot be made again: use --split test" in result.stderr
 
 
 @pytest.mark.parametrize("command", [["evaluate", "lstm"], ["compare", "lstm", "gru"]])

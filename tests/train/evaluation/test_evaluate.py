@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from sentscore.model.session import Session
 from sentscore.progress import Progress
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
-from sentscore_train.evaluation.evaluate import compare, evaluate, manifest_metrics, score_reviews
+from sentscore_train.evaluation.evaluate import compare, evaluate, manifest_groups, manifest_metrics, score_reviews
 from sentscore_train.evaluation.reviews import LabelledReviews
 
 TEXTS = ["a great film", "awful , boring", "i loved this story !", "too long", "a great film", "not good at all"]
@@ -22,7 +23,8 @@ TEXTS = ["a great film", "awful , boring", "i loved this story !", "too long", "
 
 @pytest.fixture
 def reviews() -> LabelledReviews:
-    return LabelledReviews("six.parquet", pa.array(TEXTS), np.array([1, 0, 1, 0, 0, 1], np.int8))
+    kinds = {"domain": ["a", "b", "a", "b", "a", "b"], "colour": ["red"] * 6}
+    return LabelledReviews("six.parquet", pa.array(TEXTS), np.array([1, 0, 1, 0, 0, 1], np.int8), kinds)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,23 @@ def test_two_models_are_compared_review_by_review(scorer, tiny_gru_artifact, rev
     content = found.to_dict()
     assert [each["model"] for each in content["models"]] == ["a", "b"]
     assert all(each["reviews_per_s"] > 0 for each in content["models"])
-    assert content["published_test_accuracy"] == {"notebook's LSTM": 0.8677, "notebook's GRU": 0.8747}
+    assert content["published_test_accuracy"] == {}
+    assert content["by"]["domain"]["a"]["same_sentiment"] == pytest.approx(same[::2].mean())
+    imdb = replace(reviews, source="IMDB test")
+    assert compare(*found.models, imdb).published == {"notebook's LSTM": 0.8677, "notebook's GRU": 0.8747}
+
+
+def test_each_kind_and_length_is_measured_too_and_goes_into_a_manifest(scorer, reviews) -> None:
+    found = evaluate("mine", scorer, reviews)
+    right = (scorer.score(TEXTS) >= 0.5) == reviews.labels
+    assert list(found.by) == ["domain", "length"]  # a column of one value tells nothing
+    assert found.by["domain"]["a"].accuracy == pytest.approx(right[::2].mean())
+    assert found.by["length"]["1 to 25 tokens"].reviews == 6
+    kinds = manifest_groups(found.by)
+    group, entry = found.by["domain"]["b"], kinds["domain"]["b"]
+    assert (entry["accuracy"], entry["loss"], entry["ece"]) == (group.accuracy, group.log_loss, group.ece)
+    assert entry["accuracy_interval"] == [group.accuracy_interval.low, group.accuracy_interval.high]
+    assert json.loads(json.dumps(kinds)) == kinds
 
 
 @pytest.mark.parametrize("text", [None, "", " \n "])

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from sentscore.cli.lines import clean_line, echo_line
 from sentscore.progress import Progress, Report
 
 _LOG_EVERY_S = 60.0  # between two lines of a phase if stderr is not a terminal
@@ -24,9 +25,9 @@ def progress_bars() -> Iterator[Report]:
         yield _print_lines()
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[figures]}"),
+        TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -37,13 +38,13 @@ def progress_bars() -> Iterator[Report]:
 
         def show(progress: Progress) -> None:
             if progress.phase not in tasks:
-                tasks[progress.phase] = bars.add_task(progress.phase, total=progress.total, figures="")
+                tasks[progress.phase] = bars.add_task(clean_line(progress.phase), total=progress.total, figures="")
                 started[progress.phase] = (time.monotonic(), progress.done)
             bars.update(
                 tasks[progress.phase],
                 completed=progress.done,
                 total=progress.total,
-                figures=_format_figures(progress, *started[progress.phase]),
+                figures=f"{_format_count(progress)} {_format_figures(progress, *started[progress.phase])}",
             )
 
         yield show
@@ -61,6 +62,10 @@ def epoch_line(entry: dict[str, float]) -> str:
     return line
 
 
+def _format_count(progress: Progress) -> str:
+    return f"{progress.done:,}" if progress.total is None else f"{progress.done:,}/{progress.total:,}"
+
+
 def _format_figures(progress: Progress, started: float, first: int) -> str:
     seconds = time.monotonic() - started
     parts = []
@@ -68,7 +73,7 @@ def _format_figures(progress: Progress, started: float, first: int) -> str:
         parts.append(f"loss {progress.loss:.4f}")
     if progress.accuracy is not None:
         parts.append(f"accuracy {progress.accuracy:.2%}")
-    if seconds > 0 and progress.done > first and (progress.total or 0) > 1:
+    if seconds > 0 and progress.done > first and progress.total != 1:
         parts.append(f"{(progress.done - first) / seconds:,.0f}/s")
     return " ".join(parts)
 
@@ -90,11 +95,11 @@ def _print_lines() -> Report:
         now = time.monotonic()
         if progress.phase != phase:
             phase, started, first, last = progress.phase, now, progress.done, now
-        elif now - last < _LOG_EVERY_S and progress.done < (progress.total or 0):
+        elif now - last < _LOG_EVERY_S and progress.done != progress.total:
             return
         last = now
-        parts = [phase, f"{progress.done:,}/{progress.total:,}", _format_figures(progress, started, first)]
+        parts = [phase, _format_count(progress), _format_figures(progress, started, first)]
         parts.append(_format_time_left(progress, now - started, first))
-        print(" ".join(part for part in parts if part), file=sys.stderr, flush=True)
+        echo_line(" ".join(part for part in parts if part), err=True)
 
     return show

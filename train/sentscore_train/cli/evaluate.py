@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sentscore.cli.guard import require
+from sentscore.cli.lines import clean_line
 from sentscore.cli.options import DeviceOption, JsonOption, PrecisionOption, ThreadsOption, complete_model
 from sentscore.errors import UsageError
 from sentscore.files import output_errors, write_file
 from sentscore.model.options import ModelOptions
-from sentscore_train.cli.options import DataDirOption, ImdbOption, PartialOption
+from sentscore_train.cli.options import (
+    DataDirOption,
+    ImdbOption,
+    LabelColumnOption,
+    NegativeToOption,
+    PartialOption,
+    PositiveFromOption,
+    TextColumnOption,
+)
+from sentscore_train.data.labels import Scale
+from sentscore_train.data.tables import TableOptions
 
 if TYPE_CHECKING:
     from sentscore_train.evaluation.evaluate import Evaluation
@@ -37,14 +48,27 @@ SplitOption = Annotated[
     Split | None,
     typer.Option(
         "--split",
-        help="Split of IMDB; validation and train are those of the model's training. Choose nothing by test."
-        "  [default: validation]",
+        help="validation and train are those of the models' training, test is IMDB's or that of the table's column "
+        "split. Choose nothing by test.  [default: validation; all of a table but test]",
         show_default=False,
     ),
 ]
 TableOption = Annotated[
     Path | None,
-    typer.Option("--table", help="Parquet with columns text and label (0 or 1), in place of IMDB.", show_default=False),
+    typer.Option(
+        "--table",
+        help="Table of labelled reviews, in place of IMDB: Parquet, CSV, TSV or JSON lines. A column domain names the "
+        "kind of review.",
+        show_default=False,
+    ),
+]
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        help="The table's column by whose values the results are told apart.  [default: domain, if there is one]",
+        show_default=False,
+    ),
 ]
 OutputOption = Annotated[
     Path | None,
@@ -57,31 +81,40 @@ class _ReviewOptions:
     """Which reviews the models are measured on: a table, or a split of IMDB.
 
     Attributes:
-        split: The split of IMDB; None stands for validation.
-        table: The Parquet table that takes the place of IMDB.
+        split: The split of IMDB or of the table; None stands for validation, or for all of a table but test.
+        table: The table that takes the place of IMDB.
+        columns: Which columns of the table are read.
         imdb: The source of IMDB; None downloads it.
         data_dir: The folder of downloads.
         allow_partial: Whether to accept fewer reviews than published.
 
     Raises:
-        UsageError: A table and an option of IMDB are both given.
+        UsageError: A table and an option of IMDB are both given, or an option of tables without a table.
     """
 
     split: Split | None
     table: Path | None
+    columns: TableOptions
     imdb: Path | None
     data_dir: Path
     allow_partial: bool
 
     def __post_init__(self) -> None:
-        if self.table is not None and (self.split is not None or self.imdb is not None):
-            raise UsageError(f"--table {self.table} takes the place of IMDB: leave out --split and --imdb")
+        if self.table is not None and self.imdb is not None:
+            raise UsageError(f"--table {self.table} takes the place of IMDB: leave out --imdb")
+        if self.table is None and self.columns != TableOptions():
+            raise UsageError("--text, --label, --by, --negative-to and --positive-from are of a table: name a --table")
 
 
 def evaluate_cli(
     artifact: Annotated[str, _model_argument("ARTIFACT")],
     split: SplitOption = None,
     table: TableOption = None,
+    text: TextColumnOption = None,
+    label: LabelColumnOption = None,
+    by: ByOption = None,
+    negative_to: NegativeToOption = None,
+    positive_from: PositiveFromOption = None,
     imdb: ImdbOption = None,
     data_dir: DataDirOption = Path("data"),
     allow_partial: PartialOption = False,
@@ -91,14 +124,17 @@ def evaluate_cli(
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure an exported model: accuracy, ranking, calibration, and accuracy by length.
+    """Measure an exported model: accuracy, ranking and calibration, of all reviews and by kind and length.
 
     sentscore-train evaluate lstm --split validation
+
+    sentscore-train evaluate lstm --table reviews.parquet --text body --label stars --by category
     """
     require("sklearn", "matplotlib", extra="train")
     from sentscore_train.evaluation.report import evaluation_report
 
-    source = _ReviewOptions(split, table, imdb, data_dir, allow_partial)
+    columns = TableOptions(text, label, by, Scale(negative_to, positive_from))
+    source = _ReviewOptions(split, table, columns, imdb, data_dir, allow_partial)
     reviews, (found,) = _evaluate([artifact], source, ModelOptions(device, precision, threads=threads), output)
     if output is not None:
         _write_json(output / "evaluation.json", found.to_dict())
@@ -111,6 +147,11 @@ def compare_cli(
     second: Annotated[str, _model_argument("B")],
     split: SplitOption = None,
     table: TableOption = None,
+    text: TextColumnOption = None,
+    label: LabelColumnOption = None,
+    by: ByOption = None,
+    negative_to: NegativeToOption = None,
+    positive_from: PositiveFromOption = None,
     imdb: ImdbOption = None,
     data_dir: DataDirOption = Path("data"),
     allow_partial: PartialOption = False,
@@ -120,7 +161,7 @@ def compare_cli(
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two exported models on the same reviews, as a Markdown table.
+    """Compare two exported models on the same reviews, as Markdown tables.
 
     sentscore-train compare lstm gru --split validation
     """
@@ -130,7 +171,8 @@ def compare_cli(
     from sentscore_train.evaluation.evaluate import compare
     from sentscore_train.evaluation.report import comparison_report
 
-    source = _ReviewOptions(split, table, imdb, data_dir, allow_partial)
+    columns = TableOptions(text, label, by, Scale(negative_to, positive_from))
+    source = _ReviewOptions(split, table, columns, imdb, data_dir, allow_partial)
     reviews, models = _evaluate([first, second], source, ModelOptions(device, precision, threads=threads), output)
     found = compare(models[0], models[1], reviews)
     if output is not None:
@@ -147,7 +189,7 @@ def _evaluate(
     from sentscore.scorer import Scorer
     from sentscore_train.cli.console import progress_bars
     from sentscore_train.evaluation.evaluate import evaluate
-    from sentscore_train.evaluation.reviews import read_split, read_table
+    from sentscore_train.evaluation.reviews import read_labelled_table, read_split
 
     artifacts = [load_artifact(model) for model in models]
     if output is not None:
@@ -156,7 +198,9 @@ def _evaluate(
             output.mkdir(parents=True, exist_ok=True)
     with progress_bars() as report:
         if source.table is not None:
-            reviews = read_table(source.table)
+            reviews = read_labelled_table(
+                source.table, source.columns, split=source.split, artifacts=artifacts, report=report
+            )
         else:
             reviews = read_split(
                 source.split or "validation",
@@ -182,14 +226,17 @@ def _plot(models: Sequence[Evaluation], reviews: LabelledReviews, folder: Path) 
 
     from sentscore_train.evaluation.plots import plot_accuracy_by_length, plot_reliability, plot_roc
 
-    curves = {each.model: roc_curve(reviews.labels, each.scored.probabilities)[:2] for each in models}
+    names = {each.model: clean_line(each.model).replace("$", r"\$") for each in models}  # between two $, formulas stand
+    curves = {names[each.model]: roc_curve(reviews.labels, each.scored.probabilities)[:2] for each in models}
     plot_roc(curves, folder / "roc.svg")
     plot_reliability(
         {
-            f"{each.model}, temperature {calibration.temperature:.4g}": calibration.reliability
+            f"{names[each.model]}, temperature {calibration.temperature:.4g}": calibration.reliability
             for each in models
             for calibration in (each.metrics.uncalibrated, each.metrics.calibrated)
         },
         folder / "reliability.svg",
     )
-    plot_accuracy_by_length({each.model: each.metrics.by_length for each in models}, folder / "accuracy-by-length.svg")
+    plot_accuracy_by_length(
+        {names[each.model]: each.metrics.by_length for each in models}, folder / "accuracy-by-length.svg"
+    )

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from sentscore.files import write_file
 
@@ -29,6 +27,9 @@ class ArrayCache:
         Raises:
             OutputError: The folder cannot be written to.
         """
+        from safetensors import SafetensorError, safe_open  # here, for who only hashes texts needs none of it
+        from safetensors.numpy import save
+
         made_from = json.dumps(key, sort_keys=True)
         path = self.folder / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.safetensors"
         if path.exists():

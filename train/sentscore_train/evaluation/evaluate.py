@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -15,11 +16,22 @@ from sentscore.model.artifact import LAYOUT
 from sentscore.model.options import Precision
 from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
+from sentscore_train.evaluation.groups import (
+    GroupMetrics,
+    Groups,
+    compare_groups,
+    group_by_length,
+    group_by_value,
+    measure_groups,
+)
 from sentscore_train.evaluation.metrics import Agreement, Calibration, Metrics, compare_models, measure
-from sentscore_train.evaluation.reviews import LabelledReviews
+from sentscore_train.evaluation.reviews import IMDB_TEST, LabelledReviews
 
 PUBLISHED: Final = {"notebook's LSTM": 0.8677, "notebook's GRU": 0.8747}
 """The accuracies on the IMDB test reviews that the tutorial notebook gives for the models of the preset `notebook`."""
+
+LENGTH: Final = "length"
+"""The name of the groups by length among those by the values of columns."""
 
 _POLL_S: Final = 0.25  # between two reports on the scoring
 _WARM_UP: Final = pa.array(["A film."])
@@ -53,6 +65,7 @@ class Evaluation:
         size: The bytes of the files that were needed: the graph, the graph whose weights it rounds, the vocabulary.
         fitted_on: The reviews that the temperature was fitted on. On these, calibration looks a little too good.
         metrics: How good the scores are.
+        by: The metrics of each group of reviews, by the column that has the group's name and by `length`.
         scored: The scores.
     """
 
@@ -64,6 +77,7 @@ class Evaluation:
     size: int
     fitted_on: str
     metrics: Metrics
+    by: dict[str, dict[str, GroupMetrics]]
     scored: ScoredReviews
 
     @property
@@ -73,8 +87,8 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the values for JSON, without the speed: the same run gives the same values again."""
-        fields = {name: value for name, value in vars(self).items() if name not in ("metrics", "scored")}
-        return {**fields, "metrics": asdict(self.metrics)}
+        fields = {name: value for name, value in vars(self).items() if name not in ("metrics", "by", "scored")}
+        return {**fields, "metrics": asdict(self.metrics), "by": _groups_to_dict(self.by)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +98,24 @@ class Comparison:
     Attributes:
         models: The two evaluations.
         agreement: How the models differ.
+        by: How they differ on each group of reviews, as in `Evaluation.by`.
+        published: The accuracies that others have published for these reviews, by the name of the model.
     """
 
     models: tuple[Evaluation, Evaluation]
     agreement: Agreement
+    by: dict[str, dict[str, Agreement]]
+    published: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the values for JSON."""
         return {
             "models": [{**each.to_dict(), "reviews_per_s": each.reviews_per_s} for each in self.models],
             "agreement": asdict(self.agreement),
-            "published_test_accuracy": PUBLISHED,
+            "by": {
+                column: {name: asdict(found) for name, found in groups.items()} for column, groups in self.by.items()
+            },
+            "published_test_accuracy": self.published,
         }
 
 
@@ -141,6 +162,28 @@ def manifest_metrics(metrics: Metrics) -> dict[str, Any]:
     }
 
 
+def manifest_groups(by: Mapping[str, Mapping[str, GroupMetrics]]) -> dict[str, Any]:
+    """Returns the metrics of groups as a manifest has them, under the names that `manifest_metrics` gives."""
+
+    def entry(found: GroupMetrics) -> dict[str, Any]:
+        values = asdict(found)
+        interval = values.pop("accuracy_interval")
+        return {**values, "accuracy_interval": [interval["low"], interval["high"]], "loss": values.pop("log_loss")}
+
+    return {column: {name: entry(found) for name, found in groups.items()} for column, groups in by.items()}
+
+
+def group_reviews(columns: Mapping[str, Sequence[str]], lengths: npt.NDArray[np.int64]) -> dict[str, Groups]:
+    """Returns the groups of reviews by the values [n] of each column of more than one value, and by length [n]."""
+    groups: dict[str, Groups] = {}
+    for name, values in columns.items():
+        found = group_by_value(values)
+        if len(found) > 1:
+            groups[name] = found
+    groups.setdefault(LENGTH, group_by_length(lengths))
+    return groups
+
+
 def evaluate(model: str, scorer: Scorer, reviews: LabelledReviews, report: Report = silent) -> Evaluation:
     """Scores reviews and measures the scores.
 
@@ -166,6 +209,7 @@ def evaluate(model: str, scorer: Scorer, reviews: LabelledReviews, report: Repor
             f"{artifact.path / LAYOUT.manifest}: no calibration.temperature ({temperature!r}): export the model again"
         )
     scored = score_reviews(scorer, reviews, report)
+    groups = group_reviews(reviews.columns, scored.lengths)
     files = {LAYOUT.graph(scorer.precision), LAYOUT.vocabulary}
     if scorer.precision == "fp16":
         files.add(LAYOUT.model)
@@ -178,6 +222,7 @@ def evaluate(model: str, scorer: Scorer, reviews: LabelledReviews, report: Repor
         size=sum(artifact.manifest.files[file].size for file in files),
         fitted_on=str(artifact.manifest.calibration.get("fitted_on", "unknown")),
         metrics=measure(scored.probabilities, reviews.labels, scored.lengths, temperature=float(temperature)),
+        by={name: measure_groups(scored.probabilities, reviews.labels, rows) for name, rows in groups.items()},
         scored=scored,
     )
 
@@ -185,4 +230,15 @@ def evaluate(model: str, scorer: Scorer, reviews: LabelledReviews, report: Repor
 def compare(first: Evaluation, second: Evaluation, reviews: LabelledReviews) -> Comparison:
     """Compares two models on the reviews that both were evaluated on."""
     scores = first.scored.probabilities, second.scored.probabilities
-    return Comparison((first, second), compare_models(*scores, reviews.labels))
+    # Each model has tokens of its own, so the groups by length are those of the first one.
+    groups = group_reviews(reviews.columns, first.scored.lengths)
+    return Comparison(
+        (first, second),
+        compare_models(*scores, reviews.labels),
+        {name: compare_groups(*scores, reviews.labels, rows) for name, rows in groups.items()},
+        dict(PUBLISHED) if reviews.source == IMDB_TEST else {},
+    )
+
+
+def _groups_to_dict(by: Mapping[str, Mapping[str, GroupMetrics | Agreement]]) -> dict[str, Any]:
+    return {column: {name: asdict(found) for name, found in groups.items()} for column, groups in by.items()}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sentscore_train.evaluation.evaluate import PUBLISHED, Comparison, Evaluation
+from sentscore.cli.lines import clean_line
+from sentscore_train.evaluation.evaluate import Comparison, Evaluation
+from sentscore_train.evaluation.groups import GroupMetrics
 from sentscore_train.evaluation.metrics import CALIBRATION_BINS, Interval
 
 
@@ -31,32 +33,29 @@ def evaluation_report(found: Evaluation) -> str:
             ["negative", f"{confusion.true_negative:,}", f"{confusion.false_positive:,}"],
             ["positive", f"{confusion.false_negative:,}", f"{confusion.true_positive:,}"],
         ],
-        [
-            ["tokens", "reviews", "accuracy"],
-            *([f"{b.shortest:,} to {b.longest:,}", f"{b.reviews:,}", _share(b.accuracy)] for b in m.by_length),
-        ],
+        *(_group_rows(column, groups) for column, groups in found.by.items()),
     ]
-    head = f"{found.model} in {found.precision} on {found.device}: {m.reviews:,} reviews, {found.source}"
+    head = clean_line(f"{found.model} in {found.precision} on {found.device}: {m.reviews:,} reviews, {found.source}")
     interval = m.accuracy_interval
     note = (
         f"Accuracy: 95 % interval {_interval(interval)}, bootstrap of {interval.resamples:,} resamples. "
-        f"Temperature: fitted on {found.fitted_on}."
+        f"Temperature: fitted on {clean_line(found.fitted_on)}. By chance: the mean ECE of exactly right probabilities "
+        "on so many reviews."
     )
     return "\n\n".join([head, *map(_align, blocks), note]) + "\n"
 
 
 def comparison_report(found: Comparison) -> str:
-    """Returns a Markdown table of two models and the notebook's, and notes on how the two differ."""
+    """Returns Markdown tables of two models, of all reviews and of each group, and notes on how the two differ."""
     rows = [
         ["model", "accuracy", "95 % interval", "AUC", "log loss", "ECE", "MB", "reviews/s"],
         ["---"] * 8,
         *(_row(each) for each in found.models),
-        *([name, _share(accuracy), *[""] * 6] for name, accuracy in PUBLISHED.items()),
+        *([name, _share(accuracy), *[""] * 6] for name, accuracy in found.published.items()),
     ]
     first, second = found.models
     a, resamples = found.agreement, first.metrics.accuracy_interval.resamples
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    notes = (
+    notes = [
         f"- {first.metrics.reviews:,} reviews ({first.source}), on {first.device}. Intervals: bootstrap of "
         f"{resamples:,} resamples. ECE: {CALIBRATION_BINS} bins of equal mass. MB: graph and vocabulary. Reviews/s: "
         "from text to score, in this run.",
@@ -65,10 +64,56 @@ def comparison_report(found: Comparison) -> str:
         "exact test.",
         f"- Accuracy of {first.model} less that of {second.model}: {_points(a.difference)} points, 95 % interval "
         f"{_points(a.difference_interval.low)} to {_points(a.difference_interval.high)}, by paired bootstrap.",
-        "- The notebook's accuracies are those that the tutorial notebook, which `--preset notebook` follows, gives "
-        "for the IMDB test reviews.",
-    )
-    return "\n".join([table, "", *notes]) + "\n"
+    ]
+    if found.published:
+        notes.append(
+            "- The notebook's accuracies are those that the tutorial notebook, which `--preset notebook` follows, "
+            "gives for these reviews."
+        )
+    tables = [rows, *(_compared_rows(column, found) for column in found.by)]
+    return "\n\n".join([*map(_markdown, tables), "\n".join(map(clean_line, notes))]) + "\n"
+
+
+def _group_rows(column: str, groups: Mapping[str, GroupMetrics]) -> list[list[str]]:
+    """Returns the rows of the table of one model's groups."""
+    return [
+        [column, "reviews", "accuracy", "95 % interval", "ECE", "by chance"],
+        *(
+            [
+                name,
+                f"{each.reviews:,}",
+                _share(each.accuracy),
+                _interval(each.accuracy_interval),
+                f"{each.ece:.4f}",
+                f"{each.ece_by_chance:.4f}",
+            ]
+            for name, each in groups.items()
+        ),
+    ]
+
+
+def _compared_rows(column: str, found: Comparison) -> list[list[str]]:
+    """Returns the rows of the table of two models' groups; a difference is in points, with McNemar's p-value."""
+    first, second = found.models
+    return [
+        [column, "reviews", first.model, second.model, "difference", "p"],
+        ["---"] * 6,
+        *(
+            [
+                name,
+                f"{first.by[column][name].reviews:,}",
+                _share(first.by[column][name].accuracy),
+                _share(first.by[column][name].accuracy - agreement.difference),
+                _points(agreement.difference),
+                f"{agreement.mcnemar_p:.3g}",
+            ]
+            for name, agreement in found.by[column].items()
+        ),
+    ]
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(clean_line("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |") for row in rows)
 
 
 def _row(found: Evaluation) -> list[str]:
@@ -99,6 +144,7 @@ def _interval(interval: Interval) -> str:
 
 def _align(rows: Sequence[Sequence[str]]) -> str:
     """Returns the rows as lines, with the first column to the left and the others to the right."""
+    rows = [[clean_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
