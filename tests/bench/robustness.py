@@ -1,12 +1,14 @@
 """Measures what models still get right when texts are typed, cut or marked up differently, as Markdown tables.
 
     pip install -e '.[train]'
-    python tests/bench/robustness.py lstm gru --imdb SOURCE [--short tests/data/short_texts.csv] [--json]
+    python tests/bench/robustness.py lstm gru [--imdb SOURCE] [--table TABLE [--by COLUMN] [--split SPLIT]] [--json]
 
-The first table has the validation reviews of each model, by the movie split of its manifest. They are changed in every
-way that `_perturbations` has, and five reviews of one label are joined. `keep` is the share of texts that keep the
-sentiment of the unchanged text; joined reviews are compared with the sentiment of most of the five. The second table
-has short texts about films and other things, by category. Everything runs on the CPU, and two models take some minutes.
+With --imdb, the first table has the validation reviews of each model, by the split of its manifest; with --table, one
+has the labelled reviews of that table, but for its rows for testing, and further ones tell its domains apart. The
+reviews are changed in every way that `_perturbations` has, and five reviews of one label are joined. `keep` is the
+share of texts that keep the sentiment of the unchanged text; joined reviews are compared with the sentiment of most of
+the five. The last table has short texts about films and other things, by category. Everything runs on the CPU, and two
+models take some minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +28,14 @@ from _measure import Interval, Rows, format_interval, markdown_table, share_inte
 from _perturbations import groups_of_one_label, perturbations
 from sentscore.columns import POSITIVE_FROM
 from sentscore.errors import InputError, SentscoreError, UsageError
-from sentscore.model.artifact import LAYOUT, Artifact
+from sentscore.model.artifact import Artifact
 from sentscore.model.options import PRECISIONS
 from sentscore.progress import Progress, Report
 from sentscore.scorer import Scorer
 from sentscore_train.cli.console import progress_bars
-from sentscore_train.data.imdb import Reviews, load_imdb
-from sentscore_train.data.splits import split_by_movie
+from sentscore_train.data.tables import TableOptions
+from sentscore_train.evaluation.groups import group_by_value
+from sentscore_train.evaluation.reviews import LabelledReviews, Split, read_labelled_table, read_split
 
 Labels = npt.NDArray[np.int8]
 Right = npt.NDArray[np.bool_]
@@ -61,6 +64,36 @@ class Outcome:
     kept: float
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The sentiments that a model gives to texts that were changed in one way.
+
+    Attributes:
+        change: The name of the change.
+        sentiments: int8 [n] 1 for positive, 0 for negative, -1 for a text without a score.
+        labels: int8 [n] The labels.
+        before: int8 [n] The sentiments of the unchanged texts.
+    """
+
+    change: str
+    sentiments: Labels
+    labels: Labels
+    before: Labels
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """How a model does on some reviews in every change, by the name of the change.
+
+    Attributes:
+        outcomes: The outcomes of all reviews.
+        by: Those of each group of reviews, by the column that has the group's name. Joined reviews are in no group.
+    """
+
+    outcomes: dict[str, Outcome]
+    by: dict[str, dict[str, dict[str, Outcome]]]
+
+
 @dataclass(frozen=True)
 class ShortText:
     """A row of the short texts. The label 1 is positive."""
@@ -82,10 +115,13 @@ def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("artifacts", nargs="+", metavar="ARTIFACT", help="a shipped model or an artifact's folder")
-    parser.add_argument(
-        "--imdb", type=Path, required=True, help="aclImdb archive or folder, or folder of Parquet files"
-    )
+    parser.add_argument("--imdb", type=Path, help="aclImdb archive or folder, or folder of Parquet files")
     parser.add_argument("--allow-partial", action="store_true", help="accept fewer reviews than published")
+    parser.add_argument("--table", type=Path, help="labelled reviews; the rows that it says are for testing stay out")
+    parser.add_argument("--text", help="the table's column of texts (default: found by itself)")
+    parser.add_argument("--label", help="the table's column of labels (default: label, stars or rating)")
+    parser.add_argument("--by", help="the table's column by which results are told apart (default: domain)")
+    parser.add_argument("--split", choices=get_args(Split), help="the table's rows to take, of the models' own split")
     parser.add_argument("--short", type=Path, default=SHORT_TEXTS, help="CSV with text, label and category")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the models (default: fp32)")
     parser.add_argument("--threads", type=int, help="of the models (default: one a processor)")
@@ -99,25 +135,34 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace) -> str:
-    """Returns both tables, or both as JSON."""
+    """Returns the tables, or all of them as JSON."""
     scorers = [
         Scorer.load(name, device="cpu", precision=args.precision, threads=args.threads) for name in args.artifacts
     ]
     if len({scorer.name for scorer in scorers}) < len(scorers):
         raise UsageError("two models of one name: run one after the other")
     short = read_short_texts(args.short)
-    outcomes: dict[str, dict[str, Outcome]] = {}
+    found: dict[str, dict[str, Robustness]] = {}
     with progress_bars() as report:
-        # A source is given, so nothing is downloaded to the data folder.
-        train = load_imdb(args.imdb, data_dir=args.imdb, allow_partial=args.allow_partial, report=report).train
         for scorer in scorers:
-            rows = validation_rows(train, scorer.artifact, allow_partial=args.allow_partial)
-            texts = [train.texts[row] for row in rows]
-            found = under_perturbations(scorer, texts, train.labels[rows], seed=args.seed, report=report)
-            outcomes[scorer.name] = dict(found)
+            for reviews in read_reviews(args, scorer.artifact, report):
+                measured = measure_robustness(scorer, reviews, seed=args.seed, report=report)
+                found.setdefault(reviews.source, {})[scorer.name] = measured
         right = {scorer.name: is_right(scorer.score([row.text for row in short]), short) for scorer in scorers}
     shares = {name: by_category(short, hits) for name, hits in right.items()}
-    return as_json(outcomes, shares) if args.json else as_markdown(outcomes, shares)
+    return as_json(found, shares) if args.json else as_markdown(found, shares)
+
+
+def read_reviews(args: argparse.Namespace, artifact: Artifact, report: Report) -> Iterator[LabelledReviews]:
+    """Yields the reviews that a model is measured on: of IMDB, of the table, of both or of none."""
+    if args.imdb is not None:
+        # A source is given, so nothing is downloaded to the data folder.
+        yield read_split(
+            "validation", [artifact], args.imdb, data_dir=args.imdb, allow_partial=args.allow_partial, report=report
+        )
+    if args.table is not None:
+        columns = TableOptions(args.text, args.label, args.by)
+        yield read_labelled_table(args.table, columns, split=args.split, artifacts=[artifact], report=report)
 
 
 def read_short_texts(path: Path) -> list[ShortText]:
@@ -139,54 +184,53 @@ def read_short_texts(path: Path) -> list[ShortText]:
     return [ShortText(row["text"], int(row["label"]), row["category"]) for row in rows]
 
 
-def validation_rows(train: Reviews, artifact: Artifact, *, allow_partial: bool) -> Rows:
-    """Returns the rows of the training reviews that a model was validated on.
-
-    Raises:
-        InputError: The manifest has no split by movie, or one of other reviews.
-    """
-    manifest, path = artifact.manifest, artifact.path / LAYOUT.manifest
-    seed, share = manifest.data.get("seed"), manifest.recipe.get("validation_share")
-    if not isinstance(seed, int) or not isinstance(share, float):
-        raise InputError(
-            f"{path}: no seed in data or no validation_share in recipe: name a model of the default preset"
-        )
-    rows = split_by_movie(train.movies, train.labels, share=share, seed=seed)[1]
-    expected = manifest.data.get("validation")
-    if len(rows) != expected and not allow_partial:
-        raise InputError(
-            f"{path}: {expected} validation reviews, but the split gives {len(rows)}: name its own reviews"
-        )
-    return rows
+def measure_robustness(scorer: Scorer, reviews: LabelledReviews, *, seed: int, report: Report) -> Robustness:
+    """Returns how a model does on reviews in every change, and on each group of them."""
+    judged = list(judge(scorer, reviews.texts.to_pylist(), reviews.labels, seed=seed, report=report))
+    groups = {column: group_by_value(values) for column, values in reviews.columns.items()}
+    single = [each for each in judged if each.change != JOINED]
+    return Robustness(
+        summarize(judged),
+        {
+            column: {name: summarize(single, rows) for name, rows in found.items()}
+            for column, found in groups.items()
+            if len(found) > 1
+        },
+    )
 
 
-def under_perturbations(
-    scorer: Scorer, texts: Sequence[str], labels: Labels, *, seed: int, report: Report
-) -> Iterator[tuple[str, Outcome]]:
-    """Yields how the model does on the clean texts [n], then on each change of them, by name."""
+def judge(scorer: Scorer, texts: Sequence[str], labels: Labels, *, seed: int, report: Report) -> Iterator[Judged]:
+    """Yields what the model makes of the clean texts [n], then of each change of them."""
 
-    def score(name: str, changed: Sequence[str]) -> Scores:
+    def score(name: str, changed: Sequence[str]) -> Labels:
         parts = []
         for start in range(0, len(changed), _STEP):
             parts.append(scorer.score(changed[start : start + _STEP]))
             report(Progress(f"{scorer.name}: {name}", min(start + _STEP, len(changed)), len(changed)))
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return sentiment(np.concatenate(parts) if parts else np.zeros(0, np.float32))
 
-    def outcome(scores: Scores, labels: Labels, before: Labels) -> Outcome:
-        found = sentiment(scores)
-        accuracy = float((found == labels).mean())
-        return Outcome(accuracy, 100 * (clean_accuracy - accuracy), float((found == before).mean()))
-
-    clean = sentiment(score(CLEAN, texts))
-    clean_accuracy = float((clean == labels).mean())
-    yield CLEAN, Outcome(clean_accuracy, 0.0, 1.0)
+    clean = score(CLEAN, texts)
+    yield Judged(CLEAN, clean, labels, clean)
     for name, change in perturbations(seed).items():
-        yield name, outcome(score(name, [change(text) for text in texts]), labels, clean)
+        yield Judged(name, score(name, [change(text) for text in texts]), labels, clean)
     groups = groups_of_one_label(labels, size=_JOINED, seed=seed)
     if len(groups):
         joined = score(JOINED, [" ".join(texts[row] for row in group) for group in groups])
         most = (2 * (clean[groups] == 1).sum(axis=1) > _JOINED).astype(np.int8)
-        yield JOINED, outcome(joined, labels[groups[:, 0]], most)
+        yield Judged(JOINED, joined, labels[groups[:, 0]], most)
+
+
+def summarize(judged: Sequence[Judged], rows: Rows | None = None) -> dict[str, Outcome]:
+    """Returns the outcome of each change, the clean texts first, of all texts or of some rows [m]."""
+    found: dict[str, Outcome] = {}
+    for each in judged:
+        chosen = np.arange(len(each.labels)) if rows is None else rows
+        sentiments = each.sentiments[chosen]
+        accuracy = float((sentiments == each.labels[chosen]).mean())
+        below = 100 * (found[CLEAN].accuracy - accuracy) if found else 0.0
+        kept = 1.0 if each.change == CLEAN else float((sentiments == each.before[chosen]).mean())
+        found[each.change] = Outcome(accuracy, below, kept)
+    return found
 
 
 def sentiment(scores: Scores) -> Labels:
@@ -211,14 +255,26 @@ def by_category(texts: Sequence[ShortText], right: Right) -> dict[str, Share]:
     }
 
 
-def as_markdown(outcomes: dict[str, dict[str, Outcome]], shares: dict[str, dict[str, Share]]) -> str:
-    """Returns the table of perturbations and the table of short texts."""
-    names = list(outcomes)
-    header = ["validation reviews"]
-    for name in names:
-        header += [f"{name}: right", "points below", "keep"]
-    changes = dict.fromkeys(change for each in outcomes.values() for change in each)
-    rows = [[change, *(cell for name in names for cell in cells(outcomes[name].get(change)))] for change in changes]
+def as_markdown(found: dict[str, dict[str, Robustness]], shares: dict[str, dict[str, Share]]) -> str:
+    """Returns the tables of perturbations of each source of reviews, and the table of short texts."""
+    tables = []
+    for source, models in found.items():
+        header = [source, *(cell for name in models for cell in (f"{name}: right", "points below", "keep"))]
+        changes = dict.fromkeys(change for each in models.values() for change in each.outcomes)
+        rows = [
+            [change, *(cell for each in models.values() for cell in cells(each.outcomes.get(change)))]
+            for change in changes
+        ]
+        tables.append(markdown_table(header, rows))
+        for name, each in models.items():
+            for column, groups in each.by.items():
+                header = [f"{name}: right by {column}", *groups]
+                rows = [
+                    [change, *(f"{outcomes[change].accuracy:.2%}" for outcomes in groups.values())]
+                    for change in next(iter(groups.values()))
+                ]
+                tables.append(markdown_table(header, rows))
+    names = list(shares)
     short = [
         [
             category,
@@ -227,8 +283,7 @@ def as_markdown(outcomes: dict[str, dict[str, Outcome]], shares: dict[str, dict[
         ]
         for category, share in shares[names[0]].items()
     ]
-    tables = markdown_table(header, rows), markdown_table(["short texts", "texts", *names], short)
-    return "\n\n".join(tables)
+    return "\n\n".join([*tables, markdown_table(["short texts", "texts", *names], short)])
 
 
 def cells(outcome: Outcome | None) -> list[str]:
@@ -238,14 +293,14 @@ def cells(outcome: Outcome | None) -> list[str]:
     return [f"{outcome.accuracy:.2%}", f"{outcome.points_below:.2f}", f"{outcome.kept:.2%}"]
 
 
-def as_json(outcomes: dict[str, dict[str, Outcome]], shares: dict[str, dict[str, Share]]) -> str:
+def as_json(found: dict[str, dict[str, Robustness]], shares: dict[str, dict[str, Share]]) -> str:
     """Returns the same figures by model."""
     content = {
         name: {
-            "perturbations": {change: asdict(outcome) for change, outcome in outcomes[name].items()},
-            "short_texts": {category: asdict(share) for category, share in shares[name].items()},
+            "reviews": {source: asdict(models[name]) for source, models in found.items()},
+            "short_texts": {category: asdict(share) for category, share in categories.items()},
         }
-        for name in outcomes
+        for name, categories in shares.items()
     }
     return json.dumps(content, indent=2)
 

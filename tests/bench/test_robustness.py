@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,12 +13,10 @@ import pytest
 
 import robustness
 from _perturbations import perturbations
-from robustness import CLEAN, JOINED, read_short_texts, under_perturbations, validation_rows
+from robustness import CLEAN, JOINED, judge, read_short_texts, summarize
 from sentscore import InputError
-from sentscore.model.artifact import load_artifact
 from sentscore.progress import silent
-from sentscore_train.data.imdb import load_imdb
-from sentscore_train.data.splits import split_by_movie
+from sentscore.scorer import Scorer
 
 
 class OneWord:
@@ -50,8 +49,8 @@ def with_split(artifact: Path, folder: Path, **data: object) -> Path:
     """A copy of an artifact whose manifest tells how the reviews were split."""
     copy = shutil.copytree(artifact, folder / artifact.parent.name / artifact.name)
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["data"] |= {"seed": 5, **data}
-    manifest["recipe"] |= {"validation_share": 0.5}
+    manifest["data"] |= data
+    manifest["recipe"] |= {"seed": 5, "validation_share": 0.5}
     (copy / "manifest.json").write_text(json.dumps(manifest))
     return copy
 
@@ -75,7 +74,7 @@ def cells(line: str) -> list[str]:
 def test_outcomes_are_those_of_the_changed_texts() -> None:
     texts = ["A good one. Seen twice."] * 6 + ["A bad one. Seen once."] * 5 + ["Nothing. But good."]
     labels = np.array([1] * 6 + [0] * 6, np.int8)
-    found = dict(under_perturbations(OneWord(), texts, labels, seed=1, report=silent))
+    found = summarize(list(judge(OneWord(), texts, labels, seed=1, report=silent)))
     assert list(found) == [CLEAN, *perturbations(1), JOINED]
     assert (found[CLEAN].accuracy, found[CLEAN].points_below, found[CLEAN].kept) == (11 / 12, 0.0, 1.0)
     shouted = found["upper case"]  # all seven that were positive are so no more
@@ -88,14 +87,14 @@ def test_outcomes_are_those_of_the_changed_texts() -> None:
 
 
 def test_a_text_of_which_nothing_is_left_is_wrong_and_keeps_nothing() -> None:
-    found = dict(under_perturbations(OneWord(), ["?!", "a bad one"], np.zeros(2, np.int8), seed=1, report=silent))
+    found = summarize(list(judge(OneWord(), ["?!", "a bad one"], np.zeros(2, np.int8), seed=1, report=silent)))
     assert (found["no punctuation"].accuracy, found["no punctuation"].kept) == (0.5, 0.5)
     assert JOINED not in found
 
 
 def test_joined_reviews_are_compared_with_most_of_them() -> None:
     texts = ["good"] * 4 + ["dull"] + ["dull"] * 4 + ["good"]
-    found = dict(under_perturbations(OneWord(), texts, np.arange(10, dtype=np.int8) // 5, seed=1, report=silent))
+    found = summarize(list(judge(OneWord(), texts, np.arange(10, dtype=np.int8) // 5, seed=1, report=silent)))
     assert (found[CLEAN].accuracy, found[JOINED].accuracy, found[JOINED].kept) == (0.2, 0.5, 0.5)
 
 
@@ -107,6 +106,7 @@ def test_the_tables_have_a_row_a_change_and_a_category(
     output = capsys.readouterr()
     above, below = (table.splitlines() for table in output.out.split("\n\n"))
     assert cells(above[0])[1:] == ["lstm: right", "points below", "keep", "gru: right", "points below", "keep"]
+    assert cells(above[0])[0] == "IMDB validation"
     assert [cells(line)[0] for line in above[2:]] == [CLEAN, *perturbations(0), "5 reviews of one label joined"]
     assert [cells(above[2])[place] for place in (2, 3, 5, 6)] == ["0.00", "100.00%"] * 2
     assert [cells(line)[0] for line in below] == ["short texts", "---", "plain", "sarcasm", "all but sarcasm", "all"]
@@ -123,24 +123,38 @@ def test_json_has_the_same_figures_and_the_seed_decides(
         run(monkeypatch, model, "--imdb", imdb, "--allow-partial", "--short", short, "--json")
         found.append(json.loads(capsys.readouterr().out)["lstm"])
     assert found[0] == found[1]
-    assert found[0]["perturbations"][CLEAN]["points_below"] == 0.0
+    assert found[0]["reviews"]["IMDB validation"]["outcomes"][CLEAN]["points_below"] == 0.0
     assert found[0]["short_texts"]["all"]["texts"] == 3
 
 
-def test_the_reviews_are_those_of_the_manifests_split(imdb, tmp_path, tiny_artifact) -> None:
-    train = load_imdb(imdb, data_dir=imdb, allow_partial=True).train
-    artifact = load_artifact(with_split(tiny_artifact, tmp_path, validation=20))
-    rows = validation_rows(train, artifact, allow_partial=False)
-    assert rows.tolist() == split_by_movie(train.movies, train.labels, share=0.5, seed=5)[1].tolist()
-    with pytest.raises(InputError, match="no seed in data or no validation_share in recipe"):
-        validation_rows(train, load_artifact(tiny_artifact), allow_partial=True)
+def test_a_tables_domains_are_told_apart_and_its_rows_for_testing_stay_out(
+    monkeypatch, capsys, short, tmp_path, tiny_artifact
+) -> None:
+    path = tmp_path / "shop.csv"
+    rows = [f"It was a {'bg'[row % 2]}ood toy {row}.,{row % 2},{('toys', 'tools')[row % 3 == 0]}" for row in range(24)]
+    path.write_text("\n".join(["body,stars,kind", *rows]))
+    columns = ["--text", "body", "--label", "stars", "--by", "kind"]
+    run(monkeypatch, tiny_artifact, "--table", path, *columns, "--short", short)
+    tables = [table.splitlines() for table in capsys.readouterr().out.split("\n\n")]
+    assert [cells(table[0])[0] for table in tables] == [str(path), "lstm: right by kind", "short texts"]
+    assert cells(tables[1][0])[1:] == ["tools", "toys"]
+    assert [cells(line)[0] for line in tables[1][2:]] == [CLEAN, *perturbations(0)]
+    texts, labels = [row.split(",")[0] for row in rows], np.arange(24) % 2
+    right = (Scorer.load(tiny_artifact, device="cpu", precision="fp32").score(texts) >= 0.5) == labels
+    assert cells(tables[1][2])[1:] == [f"{right[::3].mean():.2%}", f"{np.delete(right, np.s_[::3]).mean():.2%}"]
 
 
-def test_reviews_of_another_split_are_refused(imdb, tmp_path, tiny_artifact) -> None:
-    train = load_imdb(imdb, data_dir=imdb, allow_partial=True).train
-    artifact = load_artifact(with_split(tiny_artifact, tmp_path, validation=2_500))
-    with pytest.raises(InputError, match="2500 validation reviews, but the split gives 20"):
-        validation_rows(train, artifact, allow_partial=False)
+def test_without_reviews_only_the_short_texts_are_measured(monkeypatch, capsys, short, tiny_artifact) -> None:
+    run(monkeypatch, tiny_artifact, "--short", short)
+    assert capsys.readouterr().out.startswith("| short texts | texts | lstm |")
+
+
+def test_reviews_of_another_split_are_refused(monkeypatch, capsys, imdb, short, tmp_path, tiny_artifact) -> None:
+    model = with_split(tiny_artifact, tmp_path, name="IMDB", validation=2_500)
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, model, "--imdb", imdb, "--allow-partial", "--short", short)
+    assert stop.value.code == 3
+    assert re.search(r"imdb: 20 validation reviews, .*manifest\.json says 2,500: name", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
