@@ -14,7 +14,7 @@ import pytest
 import sentscore_train.release
 from sentscore import InputError, OutputError, UsageError
 from sentscore.model.artifact import load_artifact
-from sentscore_train.release import ReleaseConfig, Stage, StageError, release, stages
+from sentscore_train.release import RUNS, ReleaseConfig, Run, Stage, StageError, release, stages
 
 # A stage that says that it ran, waits or fails as it is told, and leaves its folder.
 PROGRAM = """
@@ -34,7 +34,8 @@ WAIT_S = 60.0
 
 @pytest.fixture
 def config(tmp_path: Path) -> ReleaseConfig:
-    return ReleaseConfig(tmp_path / "out", tmp_path / "work", None, tmp_path / "data")
+    tests = (tmp_path / "data" / "aclImdb_v1.tar.gz", tmp_path / "t.csv")
+    return ReleaseConfig(tmp_path / "out", tmp_path / "work", ("--table", "t.csv"), tests, tmp_path / "data")
 
 
 class Small:
@@ -74,34 +75,35 @@ def wait_for(path: Path) -> None:
 
 
 def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
-    listed = {stage.name: stage for stage in stages(config)}
-    assert list(listed) == [
-        "gru-labelled",
-        "gru-labelled-export",
-        "lstm-labelled",
-        "lstm-labelled-export",
-        "gru-taught",
-        "gru-taught-export",
-        "lstm-taught",
-        "lstm-taught-export",
-        "gru",
-        "gru-export",
-        "lstm",
-        "lstm-export",
-    ]
+    runs = (
+        Run("large", "gru", {"hidden_size": 256}),
+        Run("other", "lstm"),
+        Run("lstm-small", "lstm", {"num_layers": 1}, teachers=("large", "other"), is_shipped=True),
+    )
+    listed = {stage.name: stage for stage in stages(config, runs)}
+    assert list(listed) == ["large", "large-export", "other", "other-export", "lstm-small", "lstm-small-export"]
     work = config.work_dir
-    further = " ".join(listed["lstm"].arguments)
-    assert further.startswith(f"lstm --run-dir {work}/lstm --data-dir {config.data_dir} --seed 1234")
-    assert "--hidden-size 256" in " ".join(listed["lstm-labelled"].arguments)
-    assert not {"--hidden-size", "--start"} & {*listed["lstm-taught"].arguments, *listed["lstm"].arguments}
-    taught = " ".join(listed["lstm-taught"].arguments)
-    assert f"--teacher {work}/teachers/labelled/gru --teacher {work}/teachers/labelled/lstm" in taught
-    assert f"--teacher {work}/teachers/taught/gru --teacher {work}/teachers/taught/lstm" in further
-    exported = " ".join(listed["lstm-export"].arguments)
-    assert exported.startswith(f"{work}/lstm {config.out_dir}/lstm --force")
-    assert exported.endswith(f"--precision int8 --precision fp16 --test {config.data_dir}/aclImdb_v1.tar.gz")
-    assert "--test" not in listed["lstm-taught-export"].arguments
-    assert listed["gru"].command[:3] == [sys.executable, "-m", "sentscore_train"]
+    large, small = " ".join(listed["large"].arguments), " ".join(listed["lstm-small"].arguments)
+    assert large.startswith(f"gru --run-dir {work}/large --table t.csv --data-dir {config.data_dir} --seed 1234")
+    assert large.endswith("--resume --hidden-size 256")
+    assert small.startswith(f"lstm --run-dir {work}/lstm-small --table t.csv")
+    assert small.endswith(f"--num-layers 1 --teacher {work}/teachers/large --teacher {work}/teachers/other")
+    assert listed["large-export"].arguments == (f"{work}/large", f"{work}/teachers/large", "--force")
+    exported = " ".join(listed["lstm-small-export"].arguments)
+    assert exported.startswith(f"{work}/lstm-small {config.out_dir}/lstm-small --force")
+    archive, table = config.tests
+    assert exported.endswith(f"--precision int8 --precision fp16 --test {archive} --test {table}")
+    assert listed["large"].command[:3] == [sys.executable, "-m", "sentscore_train"]
+
+
+def test_the_four_shipped_models_are_taught_by_runs_before_them() -> None:
+    seen: set[str] = set()
+    for run in RUNS:
+        assert seen.issuperset(run.teachers), run.name
+        assert run.name not in seen
+        seen.add(run.name)
+    assert {run.name for run in RUNS if run.is_shipped} == {"lstm", "gru", "lstm-small", "gru-small"}
+    assert all(run.name.startswith(run.cell) for run in RUNS)
 
 
 def test_a_stage_is_run_once(small, config) -> None:
@@ -152,7 +154,7 @@ def test_a_stage_that_outlives_its_release_is_not_joined_by_another(small, confi
         "import sentscore_train.release as release, test_release as test; from pathlib import Path;"
         f"small = test.Small(Path({str(tmp_path)!r})); small.seconds = 1.0; release.stages = small.stages;"
         f"folder = Path({str(tmp_path)!r});"
-        "release.release(release.ReleaseConfig(folder / 'out', folder / 'work', None, folder / 'data'))"
+        "release.release(release.ReleaseConfig(folder / 'out', folder / 'work', (), (), folder / 'data'))"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(Path(__file__).parent)])}
     with subprocess.Popen([sys.executable, "-c", script], env=environment) as process:
@@ -174,7 +176,7 @@ def test_a_stage_that_outlives_its_release_is_not_joined_by_another(small, confi
 
 
 def test_models_that_are_there_are_not_replaced_unasked(small, tmp_path) -> None:
-    config = ReleaseConfig(tmp_path, tmp_path / "work", None, tmp_path / "data")  # the stages write to its out_dir
+    config = ReleaseConfig(tmp_path, tmp_path / "work", (), (), tmp_path / "data")  # the stages write to its out_dir
     (tmp_path / "third").mkdir()
     with pytest.raises(OutputError, match=r"third: exists already: replace it with --force or name another folder"):
         release(config)
@@ -187,7 +189,11 @@ def test_models_that_are_there_are_not_replaced_unasked(small, tmp_path) -> None
 
 def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:
     arguments = ["release", "out", "--work-dir", "work", "--data-dir", "data", "--imdb", str(imdb), "--fast"]
-    command = [sys.executable, "-m", "sentscore_train", *arguments, "--device", "cpu", "--threads", "1"]
+    rows = ["text,label,split", *(f"A {word} kettle,{label},train" for label, word in enumerate(("bad", "good")))]
+    rows += [f"Number {number} is a {word} one.,{number % 2}," for number, word in enumerate(["bad", "good"] * 20)]
+    (tmp_path / "kettles.csv").write_text("\n".join(rows) + "\n")
+    command = [sys.executable, "-m", "sentscore_train", *arguments, "--table", "kettles.csv", "--text", "text"]
+    command += ["--device", "cpu", "--threads", "1"]
     state = tmp_path / "work" / "release.json"
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         wait_for(state)
@@ -195,14 +201,17 @@ def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:
         _, errors = process.communicate()
     assert process.returncode == 130, errors
     done = len(json.loads(state.read_text())["done"])
-    assert 1 <= done < 12
+    stages_in_all = 2 * len(RUNS)
+    assert 1 <= done < stages_in_all
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     announced = [line for line in again.stderr.splitlines() if line.startswith("[")]
-    assert len(announced) == 12 - done
-    assert announced[0].startswith(f"[{done + 1}/12] sentscore-")
-    for kind in ("lstm", "gru"):
-        manifest = load_artifact(tmp_path / "out" / kind).manifest
-        assert set(manifest.precisions) == {"int8", "fp16"}
-        assert manifest.metrics["test"]["reviews"] == 40
-        assert manifest.recipe["teachers"] == ["work/teachers/taught/gru", "work/teachers/taught/lstm"]
+    assert len(announced) == stages_in_all - done
+    assert announced[0].startswith(f"[{done + 1}/{stages_in_all}] sentscore-")
+    for run in RUNS:
+        if run.is_shipped:
+            manifest = load_artifact(tmp_path / "out" / run.name).manifest
+            assert set(manifest.precisions) == {"int8", "fp16"}
+            assert manifest.metrics["test"]["reviews"] == 40
+            assert manifest.recipe["teachers"] == [f"work/teachers/{name}" for name in run.teachers]
+            assert [source["name"] for source in manifest.data["sources"]] == ["IMDB", "kettles"]

@@ -1,6 +1,6 @@
 """Makes the shipped models anew, by a list of commands that can be killed and carried on.
 
-    sentscore-train release artifacts --imdb aclImdb_v1.tar.gz
+    sentscore-train release artifacts --imdb aclImdb_v1.tar.gz --table reviews-products.parquet
 
 Each stage runs a command of `sentscore-train` or `sentscore-export` in a process of its own, which gives its memory
 back at its end. Each can also be run by hand. The file `release.json` in the work folder says which stages are done.
@@ -11,24 +11,63 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from sentscore.errors import InputError, OutputError, SentscoreError, UsageError
 from sentscore.files import lock, output_errors, write_file
-from sentscore_train.data.imdb import URL
-from sentscore_train.training.config import TEACHER_HIDDEN_SIZE
 
 FORMAT_VERSION: Final = 1
-CELLS: Final = ("gru", "lstm")
 _STATE: Final = "release.json"
 _FAST_BATCHES: Final = 20  # with `fast`, torch and ONNX Runtime are compared on so many batches
 
 Announce = Callable[[int, int, "Stage"], None]
 """A function that is called before each stage with its number from 1, the number of stages, and the stage."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a release, whose model is then exported.
+
+    Attributes:
+        name: The name of the run and of its model.
+        cell: The recurrent cell, `lstm` or `gru`.
+        options: Further options of the training, by their names with `_` for `-`.
+        teachers: The names of the runs before it whose models teach it. With teachers it also learns from the
+            unlabelled reviews.
+        is_shipped: Whether the model goes to `out_dir`, in every precision and measured on the test reviews.
+    """
+
+    name: str
+    cell: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    teachers: tuple[str, ...] = ()
+    is_shipped: bool = False
+
+
+_LARGE: Final = {"hidden_size": 256}  # it labels the reviews only once, so it may be as slow as the notebook's
+_SMALL: Final = {"hidden_size": 64, "num_layers": 1}
+
+RUNS: Final = (
+    Run("gru-labelled", "gru", _LARGE),
+    Run("lstm-labelled", "lstm", _LARGE),
+    Run("gru-taught", "gru", teachers=("gru-labelled", "lstm-labelled")),
+    Run("lstm-taught", "lstm", teachers=("gru-labelled", "lstm-labelled")),
+    Run("gru", "gru", teachers=("gru-taught", "lstm-taught"), is_shipped=True),
+    Run("lstm", "lstm", teachers=("gru-taught", "lstm-taught"), is_shipped=True),
+    Run("gru-small", "gru", _SMALL, teachers=("gru-taught", "lstm-taught"), is_shipped=True),
+    Run("lstm-small", "lstm", _SMALL, teachers=("gru-taught", "lstm-taught"), is_shipped=True),
+)
+"""The trainings of a release in their order.
+
+Two large models learn from the labelled reviews. Together with NB-SVM and a classifier on document vectors they teach
+two models of half their width, which also learn from the unlabelled reviews and become better than each of their
+teachers. These two replace the large ones as teachers of the models that are shipped. Those are measured on the test
+reviews, which nothing has looked at before.
+"""
 
 
 class StageError(SentscoreError):
@@ -44,9 +83,10 @@ class ReleaseConfig:
     """How the models are made.
 
     Attributes:
-        out_dir: The folder in which the model folders `lstm` and `gru` are written.
+        out_dir: The folder in which the models' folders are written, each under its run's name.
         work_dir: The folder of the runs, the teachers and the state.
-        imdb: The source of the reviews, as the option `--imdb` takes it; None downloads them.
+        sources: The options that name the reviews to learn from, as `sentscore-train lstm` takes them.
+        tests: What the shipped models are measured on, as the option `--test` of the export takes it.
         data_dir: The folder of downloads and prepared data.
         device: The device to train on.
         threads: The number of torch's threads on the CPU; None leaves it to torch.
@@ -58,7 +98,8 @@ class ReleaseConfig:
 
     out_dir: Path
     work_dir: Path
-    imdb: Path | None
+    sources: tuple[str, ...]
+    tests: tuple[Path, ...]
     data_dir: Path
     device: str = "auto"
     threads: int | None = None
@@ -89,44 +130,25 @@ class Stage:
         return [sys.executable, "-m", self.program.replace("-", "_"), *self.arguments]
 
 
-def stages(config: ReleaseConfig) -> list[Stage]:
-    """Returns the stages in the order in which they run.
-
-    Two large models learn from the labelled reviews. Together with NB-SVM and a classifier on document vectors they
-    teach two models of half their width, which also learn from the unlabelled reviews and become better than each of
-    their teachers. These two replace the large ones as teachers of the last two models. The last two are exported in
-    every precision and measured on the test reviews, which nothing has looked at before.
-    """
-    work = config.work_dir
+def stages(config: ReleaseConfig, runs: Sequence[Run] = RUNS) -> list[Stage]:
+    """Returns the stages in the order in which they run: each training and the export of its model."""
     partial = ["--allow-partial"] if config.fast else []
-    source = [*_options(imdb=config.imdb, data_dir=config.data_dir), *partial]
-    learning = [*source, *_options(seed=config.seed, device=config.device, threads=config.threads), "--resume"]
+    sources = [*config.sources, *_options(data_dir=config.data_dir), *partial]
+    learning = [*sources, *_options(seed=config.seed, device=config.device, threads=config.threads), "--resume"]
     exporting = ["--force", *_options(parity_batches=_FAST_BATCHES if config.fast else None)]
+    measured = ["--precision", "int8", "--precision", "fp16", *_repeated("test", config.tests), *partial]
 
-    def training(name: str, cell: str, further: Sequence[str]) -> Stage:
-        run_dir = work / name
-        epochs = _options(epochs=1 if config.fast else None)
-        arguments = (cell, *_options(run_dir=run_dir), *learning, *epochs, *further)
-        return Stage(name, "sentscore-train", arguments, run_dir)
-
-    def export(run: str, out_dir: Path, further: Sequence[str] = ()) -> Stage:
-        return Stage(
-            f"{run}-export", "sentscore-export", (str(work / run), str(out_dir), *exporting, *further), out_dir
-        )
-
+    models = {run.name: (config.out_dir if run.is_shipped else config.work_dir / "teachers") / run.name for run in runs}
     listed: list[Stage] = []
-    further = _options(hidden_size=TEACHER_HIDDEN_SIZE)
-    for generation in ("labelled", "taught"):
-        teachers = {cell: work / "teachers" / generation / cell for cell in CELLS}
-        for cell, teacher in teachers.items():
-            run = f"{cell}-{generation}"
-            listed += training(run, cell, further), export(run, teacher)
-        further = [option for teacher in teachers.values() for option in _options(teacher=teacher)]
-    # The training has left its download in the data folder.
-    test = config.imdb or config.data_dir / PurePosixPath(URL).name
-    measured = ["--precision", "int8", "--precision", "fp16", *_options(test=test), *partial]
-    for cell in CELLS:
-        listed += training(cell, cell, further), export(cell, config.out_dir / cell, measured)
+    for run in runs:
+        run_dir = config.work_dir / run.name
+        options = {**run.options, **({"epochs": 1} if config.fast else {})}
+        teachers = _repeated("teacher", [models[name] for name in run.teachers])
+        arguments = (run.cell, *_options(run_dir=run_dir), *learning, *_options(**options), *teachers)
+        listed.append(Stage(run.name, "sentscore-train", arguments, run_dir))
+        model = models[run.name]
+        arguments = (str(run_dir), str(model), *exporting, *(measured if run.is_shipped else []))
+        listed.append(Stage(f"{run.name}-export", "sentscore-export", arguments, model))
     return listed
 
 
@@ -210,3 +232,8 @@ def _options(**values: object) -> list[str]:
         if value is not None:
             options += [f"--{name.replace('_', '-')}", str(value)]
     return options
+
+
+def _repeated(name: str, values: Sequence[object]) -> list[str]:
+    """Returns an option once for each value."""
+    return [option for value in values for option in _options(**{name: value})]

@@ -5,6 +5,9 @@ from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -50,20 +53,26 @@ def test_reviews_become_an_artifact_that_scores(imdb, tmp_path, kind) -> None:
         ([], {"hidden_size": 128, "epochs": 4, "learning_rate": 2e-3}),
         (["--hidden-size", "256"], {"hidden_size": 256, "epochs": 4}),
         (["--teacher", "gru", "--teacher", "lstm"], {"teachers": ("gru", "lstm"), "epochs": 5, "learning_rate": 2e-3}),
-        (["--teacher", "gru", "--start", "runs/a"], {"teachers": ("gru",), "start": "runs/a", "epochs": 1}),
+        (["--teacher", "gru", "--start", "a"], {"teachers": ("gru",), "start": "a", "epochs": 1}),
         (["--teacher", "gru", "--epochs", "7", "--learning-rate", "0.01"], {"epochs": 7, "learning_rate": 0.01}),
+        (["--num-layers", "1"], {"num_layers": 1}),
+        (["--source-share", "1"], {"source_shares": (1.0,)}),
         (["--seed", "5"], {"seed": 5, "vectors.seed": 5, "documents.seed": 5}),
     ],
 )
-def test_the_options_make_the_recipe(options, changed, tmp_path, monkeypatch) -> None:
+def test_the_options_make_the_recipe(options, changed, imdb, tmp_path, monkeypatch) -> None:
     seen = {}
 
     def prepared(config, *_: object, **__: object) -> None:
         seen["config"] = config
         raise InputError("far enough")
 
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "best.json").touch()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sentscore_train.training.prepare.prepare", prepared)
-    result = CliRunner().invoke(app, ["lstm", "--run-dir", str(tmp_path), *options])
+    arguments = ["--run-dir", "run", "--imdb", str(imdb), "--allow-partial"]
+    result = CliRunner().invoke(app, ["lstm", *arguments, *options])
     assert result.exit_code == 3, result.output
     for name, value in changed.items():
         assert attrgetter(name)(seen["config"]) == value, name
@@ -79,6 +88,8 @@ def test_the_options_make_the_recipe(options, changed, tmp_path, monkeypatch) ->
         ("notebook", ["--hidden-size", "256"]),
         ("notebook", ["--start", "runs/a"]),
         ("notebook", ["--teacher", "gru"]),
+        ("notebook", ["--table", "t.csv"]),
+        ("notebook", ["--num-layers", "1"]),
     ],
 )
 def test_an_option_of_the_other_preset_is_a_usage_error(preset, options) -> None:
@@ -100,6 +111,60 @@ def test_the_notebook_options_make_its_recipe(tmp_path, monkeypatch) -> None:
     assert result.exit_code == 3, result.output
     assert (seen["cell"], seen["run_dir"], seen["glove_source"]) == ("gru", tmp_path, Path("g.zip"))
     assert seen["config"] == NotebookConfig(dim=50, stop_after_s=9.0, epochs=2, threads=1)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_a_model_is_trained_on_a_table_of_stars(tmp_path, kind) -> None:
+    columns = {
+        "body": [f"A {word} kettle, number {number}." for number in range(100) for word in ("bad", "dull", "good")],
+        "stars": [1, 3, 5] * 100,
+        "product": [f"p{number // 5}" for number in range(100) for _ in range(3)],
+    }
+    table, path = pa.table(columns), tmp_path / f"kettles.{kind}"
+    if kind == "parquet":
+        pq.write_table(table, path)
+    elif kind == "csv":
+        pa.csv.write_csv(table, path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    arguments = ["--table", str(path), "--text", "body", "--label", "stars", "--by", "product", "--epochs", "1"]
+    arguments += ["--data-dir", str(tmp_path / "data"), "--run-dir", str(tmp_path / "run"), "--device", "cpu"]
+    arguments += ["--hidden-size", "8", "--num-layers", "1", "--threads", "1"]
+    result = CliRunner().invoke(app, ["gru", *arguments])
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / "run" / "best.json").read_text())
+    assert (content["architecture"]["hidden_size"], content["architecture"]["num_layers"]) == (8, 1)
+    (source,) = content["data"]["sources"]
+    assert (source["train"], source["validation"], source["unlabelled"]) == (180, 20, 0)
+    assert (source["file"], source["grouped_by"]) == (path.name, "product")
+    assert source["left_out"] == {"between": 100}
+    assert source["labels"] == "numbers: up to 2 negative, from 4 positive"
+
+
+def test_every_source_needs_its_share(imdb, tmp_path) -> None:
+    arguments = ["--imdb", str(imdb), "--allow-partial", "--data-dir", str(tmp_path), "--run-dir", str(tmp_path / "r")]
+    result = CliRunner().invoke(app, ["lstm", *arguments, "--source-share", "1", "--source-share", "2"])
+    assert result.exit_code == 2
+    assert "--source-share 1, 2: there are 1 sources: give one share for each" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--run-dir", "old"], 2, "old: holds a run already: carry it on with --resume or name another folder"),
+        (["--start", "empty"], 3, "empty: no best.json in it: name the --run-dir of a training that finished an epoch"),
+        (["--teacher", "empty"], 4, "empty"),
+    ],
+)
+def test_folders_are_looked_at_before_the_reviews_are_read(options, code, message, imdb, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("old", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "old" / "resume.json").touch()
+    monkeypatch.setattr("sentscore_train.cli.options.imdb_source", None)
+    result = CliRunner().invoke(app, ["lstm", "--imdb", str(imdb), "--run-dir", "new", *options])
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
 
 
 def test_torchtext_is_needed_by_the_preset_notebook_alone(tmp_path, monkeypatch) -> None:

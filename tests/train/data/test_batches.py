@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentscore.text.encoder import EncodedTexts
-from sentscore_train.data.batches import LabelledTexts, order_batches
+from sentscore_train.data.batches import LabelledTexts, draw_shares, order_batches
 
 
 def order(lengths: list[int], *, seed: int = 1, epoch: int = 0) -> list[np.ndarray]:
@@ -38,3 +38,23 @@ def test_a_batch_is_padded_to_its_longest_text() -> None:
     assert batch.token_ids.tolist() == [[8, 1, 1], [5, 6, 7], [1, 1, 1]]
     assert batch.lengths.tolist() == [1, 3, 1]
     assert batch.labels.tolist() == [1.0, 1.0, 0.0]
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(0, 9))
+def test_each_source_has_its_share_of_an_epoch(sizes, seed) -> None:
+    source_ids = np.repeat(np.arange(len(sizes)), sizes)
+    shares = [1.0 + source for source in range(len(sizes))]
+    rows = draw_shares(source_ids, shares, np.random.default_rng(seed))
+    counts = np.bincount(rows, minlength=len(source_ids))
+    for source, share in enumerate(shares):
+        own = counts[source_ids == source]
+        assert own.sum() == round(len(source_ids) * share / sum(shares))
+        assert own.max() - own.min() <= 1  # none is read again before all are
+
+
+def test_what_is_drawn_of_a_source_follows_from_the_state_of_the_generator() -> None:
+    first, again, other = (
+        draw_shares(np.repeat([0, 1], 50), [1, 3], np.random.default_rng(seed)).tolist() for seed in (1, 1, 2)
+    )
+    assert first == again != other
+    assert len(first) == 100

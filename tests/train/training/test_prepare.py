@@ -11,6 +11,7 @@ import pytest
 from sentscore.progress import Progress
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
+from sentscore_train.data.corpus import Domain, Source, imdb_source
 from sentscore_train.data.word_vectors import SkipGramConfig
 from sentscore_train.teachers.document_vectors import DocVectorConfig
 from sentscore_train.training import prepare as module
@@ -25,7 +26,7 @@ def reviews(kind: str, label: int, count: int, word: str) -> list[tuple[str, str
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory) -> Path:
+def source(tmp_path_factory) -> list[Source]:
     """Sixteen reviews to learn from, two by two of one movie, four without a label."""
     folder = Path(tmp_path_factory.mktemp("imdb"))
     train = [*reviews("neg", 0, 8, "bad"), *reviews("pos", 1, 8, "good")]
@@ -42,11 +43,11 @@ def source(tmp_path_factory) -> Path:
     ]
     columns = dict(zip(("split", "id", "movie"), map(list, zip(*movies, strict=True)), strict=True))
     pq.write_table(pa.table(columns), folder / "imdb-movies.parquet")
-    return folder
+    return [imdb_source(folder, data_dir=folder, allow_partial=True)]
 
 
 def test_it_makes_what_a_model_is_trained_on(source, tmp_path) -> None:
-    data = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    data = prepare(CONFIG, source, tmp_path)
     assert len(data.train) == 12
     assert len(data.validation) == 4
     assert data.validation.labels.tolist() == [0, 0, 1, 1]
@@ -62,7 +63,7 @@ def test_it_makes_what_a_model_is_trained_on(source, tmp_path) -> None:
 
 
 def test_what_was_made_is_not_made_again(source, tmp_path, monkeypatch) -> None:
-    first = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    first = prepare(CONFIG, source, tmp_path)
     assert len(list((tmp_path / "prepared").iterdir())) == 3
 
     def never(*_: object, **__: object) -> None:
@@ -70,26 +71,26 @@ def test_what_was_made_is_not_made_again(source, tmp_path, monkeypatch) -> None:
 
     for name in ("_vocabulary_arrays", "_encode", "train_skip_gram"):
         monkeypatch.setattr(module, name, never)
-    again = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    again = prepare(CONFIG, source, tmp_path)
     assert np.array_equal(again.vectors, first.vectors)
     assert again.train.encoded.ids.tolist() == first.train.encoded.ids.tolist()
     with pytest.raises(AssertionError, match="made again"):
-        prepare(replace(CONFIG, vocabulary_size=29), source, tmp_path, allow_partial=True)
+        prepare(replace(CONFIG, vocabulary_size=29), source, tmp_path)
 
 
 def test_a_damaged_result_is_made_again(source, tmp_path) -> None:
-    first = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    first = prepare(CONFIG, source, tmp_path)
     for path in (tmp_path / "prepared").iterdir():
         path.write_bytes(path.read_bytes()[:20])
-    again = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    again = prepare(CONFIG, source, tmp_path)
     assert np.array_equal(again.vectors, first.vectors)
 
 
 def test_every_step_reports_how_far_it_is(source, tmp_path) -> None:
     reports: list[Progress] = []
-    prepare(CONFIG, source, tmp_path, allow_partial=True, report=reports.append)
+    prepare(CONFIG, source, tmp_path, report=reports.append)
     phases = [report.phase for report in reports]
-    assert phases[:2] == ["reading the reviews", "building the vocabulary"]
+    assert phases[0] == "building the vocabulary"
     assert Progress("encoding the reviews", 20, 20) in reports
 
 
@@ -97,8 +98,8 @@ def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
     source, tmp_path, tiny_artifact, monkeypatch
 ) -> None:
     config = replace(CONFIG, teachers=(str(tiny_artifact),), documents=DocVectorConfig(dim=4, least=2, epochs=2))
-    data = prepare(config, source, tmp_path, allow_partial=True)
-    plain = prepare(CONFIG, source, tmp_path, allow_partial=True)
+    data = prepare(config, source, tmp_path)
+    plain = prepare(CONFIG, source, tmp_path)
     assert len(data.train) == len(plain.train) + 4
     assert data.train.labels.dtype == np.float32
     assert data.train.labels[:12].tolist() == plain.train.labels.tolist()
@@ -114,7 +115,45 @@ def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
 
     for name in ("NbSvm", "document_vectors", "model_opinion"):
         monkeypatch.setattr(module, name, fail)
-    again = prepare(config, source, tmp_path, allow_partial=True)
+    again = prepare(config, source, tmp_path)
     assert np.array_equal(again.train.labels, data.train.labels)
     with pytest.raises(AssertionError, match="made twice"):
-        prepare(replace(config, documents=replace(config.documents, epochs=1)), source, tmp_path, allow_partial=True)
+        prepare(replace(config, documents=replace(config.documents, epochs=1)), source, tmp_path)
+
+
+def test_several_sources_are_prepared_together(source, tmp_path) -> None:
+    texts = [f"A {word} kettle, number {number}!" for word in ("bad", "good") for number in range(8)]
+    labels = np.array([0] * 8 + [1] * 8, np.int8)
+    kettles = Source("kettles", texts, labels, facts={"rows": 20, "left_out": {"no text": 4}})
+    data = prepare(CONFIG, [*source, kettles], tmp_path)
+    alone = prepare(CONFIG, source, tmp_path)
+    assert data.domains == (Domain("IMDB", "film"), Domain("kettles", ""))
+    assert "kettle" in data.vocabulary.tokens
+    assert data.source_ids(data.train).tolist() == [0] * 12 + [1] * 12
+    assert data.source_ids(data.validation).tolist() == [0] * 4 + [1] * 4
+    assert data.validation.labels.tolist() == [0, 0, 1, 1] * 2
+    assert (data.facts["name"], data.facts["train"], data.facts["validation"]) == ("IMDB and kettles", 24, 8)
+    assert data.facts["split"] == "by movie or text: no movie or text stands in both train and validation"
+    films, entry = data.facts["sources"]
+    assert (films["train"], films["title"]) == (12, "Large Movie Review Dataset")
+    assert films["domains"] == {"film": {"train": 12, "validation": 4, "unlabelled": 4}}
+    assert entry == {
+        "name": "kettles",
+        "train": 12,
+        "validation": 4,
+        "unlabelled": 0,
+        "grouped_by": "text",
+        "rows": 20,
+        "left_out": {"no text": 4},
+    }
+    assert alone.facts["split"] == "by movie: no movie stands in both train and validation"
+
+
+def test_reviews_without_a_label_follow_whatever_source_they_are_from(source, tmp_path, tiny_artifact) -> None:
+    mixed = Source("mixed", ["No label.", "Bad!", "Good!", "None."], np.array([-1, 0, 1, -1], np.int8))
+    config = replace(CONFIG, teachers=(str(tiny_artifact),), documents=DocVectorConfig(dim=4, least=2, epochs=2))
+    data = prepare(config, [mixed, *source], tmp_path)
+    assert data.source_ids(data.train).tolist() == [0] * 2 + [1] * 12 + [0] * 2 + [1] * 4
+    assert data.train.labels[:14].tolist() == [0.0, 1.0] + [0.0] * 6 + [1.0] * 6
+    assert len(data.train.labels) == 20
+    assert data.facts["unlabelled"] == 6

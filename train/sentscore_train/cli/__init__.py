@@ -17,7 +17,7 @@ def root(
     version: VersionOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Train the sentiment models on the IMDB reviews, and measure exported ones."""
+    """Train sentiment models on reviews, and measure exported ones."""
 
 
 app.command("lstm", cls=GuardedCommand, help="Train the BiLSTM.")(train_command("lstm"))

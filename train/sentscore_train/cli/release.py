@@ -1,4 +1,4 @@
-"""`sentscore-train release`: make both models from nothing with one command."""
+"""`sentscore-train release`: make the shipped models from nothing with one command."""
 
 from __future__ import annotations
 
@@ -13,24 +13,37 @@ from sentscore.cli.lines import echo_line
 from sentscore_train.cli.options import (
     TRAINING_PACKAGES,
     DataDirOption,
+    GroupColumnOption,
     ImdbOption,
+    LabelColumnOption,
+    NegativeToOption,
+    PositiveFromOption,
     SeedOption,
+    SourceOptions,
+    TablesOption,
+    TextColumnOption,
     TorchDeviceOption,
     TorchThreadsOption,
 )
+from sentscore_train.data.labels import Scale
+from sentscore_train.data.tables import TableOptions
 
 if TYPE_CHECKING:
     from sentscore_train.release import Stage
 
 
 def release_cli(
-    out_dir: Annotated[
-        Path, typer.Argument(metavar="OUT_DIR", help="Folder that the model folders lstm and gru are written to.")
-    ],
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder that the models' folders are written to.")],
     work_dir: Annotated[
         Path, typer.Option("--work-dir", help="Folder of the runs; a release in it is carried on where it ended.")
     ] = Path("runs/release"),
     imdb: ImdbOption = None,
+    table: TablesOption = None,
+    text: TextColumnOption = None,
+    label: LabelColumnOption = None,
+    by: GroupColumnOption = None,
+    negative_to: NegativeToOption = None,
+    positive_from: PositiveFromOption = None,
     data_dir: DataDirOption = Path("data"),
     seed: SeedOption = 1234,
     device: TorchDeviceOption = "auto",
@@ -41,13 +54,30 @@ def release_cli(
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace models in OUT_DIR.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and run none of them.")] = False,
 ) -> None:
-    """Make both models from the reviews to the exported folders. A release that was killed carries on."""
+    """Make the shipped models from the reviews to the exported folders. A release that was killed carries on.
+
+    sentscore-train release artifacts --imdb aclImdb_v1.tar.gz --table products.parquet
+    """
     require(*TRAINING_PACKAGES, extra="train")
     require("onnx", extra="export")
+    from sentscore_train.cli.console import progress_bars
     from sentscore_train.release import ReleaseConfig, release, stages
 
+    columns = TableOptions(text, label, by, Scale(negative_to, positive_from))
+    given = SourceOptions(imdb, tuple(table or ()), columns, data_dir, allow_partial=fast)
+    with progress_bars() as report:
+        tables = given.read_tables(report)  # what cannot be read is found now, not after hours
     config = ReleaseConfig(
-        out_dir, work_dir, imdb, data_dir, device=device, threads=threads, seed=seed, fast=fast, force=force
+        out_dir,
+        work_dir,
+        tuple(given.arguments()),
+        tuple(given.test_paths(tables)),
+        data_dir,
+        device=device,
+        threads=threads,
+        seed=seed,
+        fast=fast,
+        force=force,
     )
     if dry_run:
         for stage in stages(config):

@@ -1,8 +1,8 @@
-"""`sentscore-train lstm` and `gru`: train a model on the IMDB reviews."""
+"""`sentscore-train lstm` and `gru`: train a model on the IMDB reviews, on tables of reviews, or on both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,16 +10,26 @@ import typer
 
 from sentscore.cli.guard import require
 from sentscore.cli.lines import echo_line
-from sentscore.errors import UsageError
+from sentscore.errors import InputError, UsageError
+from sentscore.model.artifact import load_artifact
 from sentscore_train.cli.options import (
     TRAINING_PACKAGES,
     DataDirOption,
+    GroupColumnOption,
     ImdbOption,
+    LabelColumnOption,
+    NegativeToOption,
     PartialOption,
+    PositiveFromOption,
     SeedOption,
+    SourceOptions,
+    TablesOption,
+    TextColumnOption,
     TorchDeviceOption,
     TorchThreadsOption,
 )
+from sentscore_train.data.labels import Scale
+from sentscore_train.data.tables import TableOptions
 
 if TYPE_CHECKING:
     from sentscore_train.models.classifier import Cell
@@ -40,6 +50,22 @@ def train_command(cell: Cell) -> Callable[..., None]:
             typer.Option("--run-dir", help="Folder of the run.  [default: runs/PRESET-MODEL]", show_default=False),
         ] = None,
         imdb: ImdbOption = None,
+        table: TablesOption = None,
+        text: TextColumnOption = None,
+        label: LabelColumnOption = None,
+        by: GroupColumnOption = None,
+        negative_to: NegativeToOption = None,
+        positive_from: PositiveFromOption = None,
+        source_share: Annotated[
+            list[float] | None,
+            typer.Option(
+                "--source-share",
+                min=0.0,
+                help="Share of a source in each epoch, once for IMDB and once for each table, in this order.  "
+                "[default: every review once]",
+                show_default=False,
+            ),
+        ] = None,
         glove: Annotated[
             Path | None,
             typer.Option(
@@ -64,6 +90,9 @@ def train_command(cell: Cell) -> Callable[..., None]:
         ] = None,
         hidden_size: Annotated[
             int | None, typer.Option("--hidden-size", min=1, help="Units in each direction; preset default only.")
+        ] = None,
+        num_layers: Annotated[
+            int | None, typer.Option("--num-layers", min=1, help="Recurrent layers; preset default only.")
         ] = None,
         start: Annotated[
             Path | None,
@@ -98,8 +127,16 @@ def train_command(cell: Cell) -> Callable[..., None]:
     ) -> None:
         notebook_only = {"--glove": glove, "--glove-dim": glove_dim, "--stop-after": stop_after}
         default_only = {
+            "--table": table or None,
+            "--text": text,
+            "--label": label,
+            "--by": by,
+            "--negative-to": negative_to,
+            "--positive-from": positive_from,
+            "--source-share": source_share or None,
             "--learning-rate": learning_rate,
             "--hidden-size": hidden_size,
+            "--num-layers": num_layers,
             "--start": start,
             "--teacher": teacher or None,
         }
@@ -109,20 +146,26 @@ def train_command(cell: Cell) -> Callable[..., None]:
         require(*TRAINING_PACKAGES, extra="train")
         if preset == "notebook":
             require("spacy", "torchtext", extra="notebook")
-        from sentscore_train.cli.console import epoch_line, progress_bars
-        from sentscore_train.evaluation.plots import plot_history
-        from sentscore_train.training.device import pick_device, resolve_precision
-
         run_dir = run_dir or Path("runs") / f"{preset}-{cell}"
-        target = pick_device(device)
-        if precision is not None:
-            resolve_precision(precision, target)  # refuses now what it would refuse when all is prepared
+        columns = TableOptions(text, label, by, Scale(negative_to, positive_from))
+        given = SourceOptions(imdb, tuple(table or ()), columns, data_dir, allow_partial)
+        _check_files(run_dir, resume=resume, start=start, teachers=teacher or [])
         common = _given(
             seed=seed, epochs=epochs, precision=precision, threads=threads, checkpoint_every_s=checkpoint_every
         )
-        echo_line(f"{cell}, preset {preset}, on {target}, in {run_dir}", err=True)
         finished = True
+        from sentscore_train.cli.console import epoch_line, progress_bars
+
         with progress_bars() as report:
+            tables = given.read_tables(report)
+            # Torch takes seconds to import, so what can be wrong without it has been found by now.
+            from sentscore_train.evaluation.plots import plot_history
+            from sentscore_train.training.device import pick_device, resolve_precision
+
+            target = pick_device(device)
+            if precision is not None:
+                resolve_precision(precision, target)  # refuses now what it would refuse when all is prepared
+            echo_line(f"{cell}, preset {preset}, on {target}, in {run_dir}", err=True)
             if preset == "notebook":
                 from sentscore_train.notebook.train import NotebookConfig, run_notebook
 
@@ -130,7 +173,7 @@ def train_command(cell: Cell) -> Callable[..., None]:
                     cell,
                     NotebookConfig(**common, **_given(dim=glove_dim, stop_after_s=stop_after)),
                     run_dir,
-                    imdb_source=imdb,
+                    imdb_source=given.imdb_path,
                     glove_source=glove,
                     data_dir=data_dir,
                     device=target,
@@ -144,9 +187,16 @@ def train_command(cell: Cell) -> Callable[..., None]:
                 from sentscore_train.training.prepare import prepare
 
                 config = _default_config(
-                    common, hidden_size=hidden_size, learning_rate=learning_rate, start=start, teachers=teacher or []
+                    common,
+                    sources=len(tables) + given.has_imdb,
+                    hidden_size=hidden_size,
+                    num_layers=num_layers,
+                    learning_rate=learning_rate,
+                    source_shares=tuple(source_share or ()),
+                    start=start,
+                    teachers=teacher or [],
                 )
-                data = prepare(config, imdb, data_dir, allow_partial=allow_partial, report=report)
+                data = prepare(config, [*given.read_imdb(report), *tables], data_dir, report=report)
                 history = train(cell, config, data, run_dir, device=target, resume=resume, report=report)
         for entry in history:
             typer.echo(epoch_line(entry))
@@ -158,26 +208,56 @@ def train_command(cell: Cell) -> Callable[..., None]:
     return train_cli
 
 
+def _check_files(run_dir: Path, *, resume: bool, start: Path | None, teachers: Sequence[str]) -> None:
+    """Finds what is wrong with the folders of a run before anything slow begins.
+
+    Raises:
+        UsageError: The run folder holds a run that is not to be carried on.
+        InputError: The run to start from never finished an epoch.
+        ArtifactError: A teacher is missing or damaged.
+    """
+    if not resume and (run_dir / "resume.json").exists():
+        raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
+    if start is not None and not (start / "best.json").is_file():
+        raise InputError(f"{start}: no best.json in it: name the --run-dir of a training that finished an epoch")
+    for teacher in teachers:
+        load_artifact(teacher)
+
+
 def _default_config(
     common: dict[str, Any],
     *,
+    sources: int,
     hidden_size: int | None,
+    num_layers: int | None,
     learning_rate: float | None,
+    source_shares: tuple[float, ...],
     start: Path | None,
     teachers: list[str],
 ) -> TrainConfig:
-    """Returns the recipe of the preset `default`; with teachers or a start, other numbers are the defaults."""
+    """Returns the recipe of the preset `default`; with teachers or a start, other numbers are the defaults.
+
+    Raises:
+        UsageError: There is not one share for each source.
+    """
     from sentscore_train.data.word_vectors import SkipGramConfig
     from sentscore_train.teachers.document_vectors import DocVectorConfig
     from sentscore_train.training.config import FURTHER_EPOCHS, FURTHER_LEARNING_RATE, TAUGHT_EPOCHS, TrainConfig
 
+    if source_shares and (len(source_shares) != sources or not sum(source_shares) > 0):
+        listed = ", ".join(f"{share:g}" for share in source_shares)
+        raise UsageError(
+            f"--source-share {listed}: there are {sources} sources: give one share for each, not all of them 0"
+        )
     numbers: dict[str, Any] = {}
     if teachers:
         numbers = {"epochs": TAUGHT_EPOCHS}
     if start is not None:
         numbers = {"start": str(start), "epochs": FURTHER_EPOCHS, "learning_rate": FURTHER_LEARNING_RATE}
+    shape = _given(hidden_size=hidden_size, num_layers=num_layers, learning_rate=learning_rate)
     return TrainConfig(
-        **{**numbers, **common, **_given(hidden_size=hidden_size, learning_rate=learning_rate)},
+        **{**numbers, **common, **shape},
+        source_shares=source_shares,
         teachers=tuple(teachers),
         vectors=SkipGramConfig(seed=common["seed"]),
         documents=DocVectorConfig(seed=common["seed"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from sentscore.model.batching import pad_batch
 from sentscore.text.encoder import EncodedTexts
 from sentscore.text.vocabulary import Vocabulary
+from sentscore_train.data.corpus import Domain
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,20 @@ class LabelledTexts:
     Attributes:
         encoded: [n] The reviews.
         labels: int8 [n] 0 for negative and 1 for positive, or float32 [n] the probability of 1.
+        domain_ids: int16 [n] The index of each review's kind in `TrainingData.domains`; None where it is not known.
     """
 
     encoded: EncodedTexts
     labels: npt.NDArray[np.int8] | npt.NDArray[np.float32]
+    domain_ids: npt.NDArray[np.int16] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> LabelledTexts:
+        """Returns the reviews of rows [m]."""
+        domain_ids = None if self.domain_ids is None else self.domain_ids[rows]
+        return LabelledTexts(self.encoded.take(rows), self.labels[rows], domain_ids)
 
     def batch(self, rows: npt.NDArray[np.int64], pad_id: int) -> Batch:
         """Returns the reviews of rows [B], padded to the longest of them. One without tokens becomes one `pad_id`."""
@@ -68,7 +77,8 @@ class TrainingData:
         train: The encoded reviews to learn from.
         validation: The encoded reviews of other movies, by which the epoch and the temperature are chosen.
         vectors: The word vectors that the embedding starts from, float32 [V, E].
-        facts: Sizes, split and source, for the model card.
+        facts: Sizes, split and sources, for the model card.
+        domains: The kinds of review that `domain_ids` count.
     """
 
     vocabulary: Vocabulary
@@ -76,6 +86,37 @@ class TrainingData:
     validation: LabelledTexts
     vectors: npt.NDArray[np.float32]
     facts: dict[str, Any]
+    domains: tuple[Domain, ...] = ()
+
+    def source_ids(self, texts: LabelledTexts) -> npt.NDArray[np.int64]:
+        """Returns the number of each review's source, int64 [n], counted from 0 in the order of the sources."""
+        if texts.domain_ids is None or not self.domains:
+            return np.zeros(len(texts), np.int64)
+        names = list(dict.fromkeys(domain.source for domain in self.domains))
+        return np.array([names.index(domain.source) for domain in self.domains])[texts.domain_ids]
+
+
+def draw_shares(
+    source_ids: npt.NDArray[np.int64], shares: Sequence[float], random: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Returns the rows of an epoch in which each source has its share, int64 [m], with m as near to n as can be.
+
+    A source that has more reviews than its share is read in part. One that has fewer is read several times: no review
+    is read again before all of its source's are read. How many rows there are depends on the shares alone.
+
+    Args:
+        source_ids: int64 [n] The number of each review's source, from 0.
+        shares: The share of each source, in any unit.
+        random: The generator that draws.
+    """
+    drawn = []
+    for source, share in enumerate(shares):
+        rows = np.flatnonzero(source_ids == source)
+        count = round(len(source_ids) * share / sum(shares))
+        if len(rows):
+            rounds, rest = divmod(count, len(rows))
+            drawn += [*[rows] * rounds, random.permutation(rows)[:rest]]
+    return np.sort(np.concatenate(drawn))
 
 
 def order_batches(

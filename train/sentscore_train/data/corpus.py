@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -197,6 +197,42 @@ def divide(corpus: Corpus, *, share: float, seed: int) -> Division:
     learned = labelled & ~chosen
     learned[_find_copies(corpus, learned, chosen)] = False
     return Division(np.flatnonzero(learned), np.flatnonzero(chosen), np.flatnonzero(~labelled))
+
+
+def describe(corpus: Corpus, division: Division) -> dict[str, Any]:
+    """Returns the facts about a corpus for the model's manifest and card: sizes, and what each source gave.
+
+    `sources` has an entry for each source: its `name`, `title`, `citation` and `url` where it is published, `train`,
+    `validation` and `unlabelled` reviews, the same by domain in `domains`, what was left out, and the reader's facts.
+    """
+    used = {"train": division.train, "validation": division.validation, "unlabelled": division.unlabelled}
+    counts = {use: np.bincount(corpus.domain_ids[rows], minlength=len(corpus.domains)) for use, rows in used.items()}
+    entries = []
+    for source in corpus.sources:
+        own = [index for index, domain in enumerate(corpus.domains) if domain.source == source.name]
+        sizes = {use: int(found[own].sum()) for use, found in counts.items()}
+        copies = len(source) - sum(sizes.values())
+        left_out = {**source.facts.get("left_out", {}), **({"text of a validation review": copies} if copies else {})}
+        published = {} if source.publication is None else asdict(source.publication)
+        domains = {corpus.domains[index].name: {use: int(counts[use][index]) for use in used} for index in own}
+        entries.append(
+            {
+                "name": source.name,
+                **published,
+                **sizes,
+                **({"domains": domains} if source.domains is not None else {}),
+                "grouped_by": source.grouped_by,
+                **source.facts,
+                **({"left_out": left_out} if left_out else {}),
+            }
+        )
+    groups = " or ".join(dict.fromkeys(source.grouped_by for source in corpus.sources))
+    return {
+        "name": " and ".join(source.name for source in corpus.sources),
+        **{use: len(rows) for use, rows in used.items()},
+        "split": f"by {groups}: no {groups} stands in both train and validation",
+        "sources": entries,
+    }
 
 
 def text_key(text: str) -> str:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sentscore.errors import InputError
+from sentscore.formats import parse_file_name
 from sentscore.progress import Report, silent
 from sentscore_train.data.download import download
 
@@ -139,11 +140,19 @@ def load_imdb(
     return imdb
 
 
-def _find_source(source: Path | None, *, data_dir: Path, report: Report) -> Path:
-    """Returns the archive, the Parquet folder or the `aclImdb` folder itself; downloads the archive if need be."""
-    if source is None:
-        return download(URL, data_dir / PurePosixPath(URL).name, md5=MD5, size=SIZE, report=report)
-    if source.is_file() or _has_parquet(source):
+def find_imdb(source: Path) -> Path:
+    """Returns the archive, the Parquet folder or the `aclImdb` folder itself, without reading the reviews.
+
+    Raises:
+        InputError: There is nothing, or something else.
+    """
+    if _has_parquet(source):
+        return source
+    if source.is_file():
+        if _is_table(source):
+            raise InputError(
+                f"{source}: is a table, and --imdb takes the aclImdb archive or folder: name a table with --table"
+            )
         return source
     for folder in (source, source / "aclImdb"):
         if (folder / "train" / "pos").is_dir():
@@ -153,6 +162,23 @@ def _find_source(source: Path | None, *, data_dir: Path, report: Report) -> Path
             f"{source}: holds neither train/pos nor imdb-train.parquet: name the aclImdb archive or folder"
         )
     raise InputError(f"{source}: not found: check the path, or leave it out to download the reviews")
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file is one that a table is read from, by its name and its first bytes."""
+    if parse_file_name(path.name) is None:
+        return False
+    try:
+        return not tarfile.is_tarfile(path)
+    except OSError:  # the reading will say why
+        return False
+
+
+def _find_source(source: Path | None, *, data_dir: Path, report: Report) -> Path:
+    """Returns what `find_imdb` does; downloads the archive if no source is named."""
+    if source is None:
+        return download(URL, data_dir / PurePosixPath(URL).name, md5=MD5, size=SIZE, report=report)
+    return find_imdb(source)
 
 
 def _has_parquet(source: Path) -> bool:

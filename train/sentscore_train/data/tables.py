@@ -20,7 +20,7 @@ from sentscore.errors import InputError, UsageError, shorten
 from sentscore.formats import KNOWN_FORMATS, parse_file_name
 from sentscore.progress import Progress, Report, silent
 from sentscore.sources import Source as OpenTable
-from sentscore.sources import Window, open_source
+from sentscore.sources import Window, open_source, open_stream
 from sentscore.sources.jsonl import parse_object
 from sentscore_train.data.cache import hash_texts
 from sentscore_train.data.corpus import Source, text_key
@@ -120,11 +120,12 @@ def read_table(
         UsageError: The file's name does not tell a format, or a column's name is not UTF-8.
     """
     options = options or TableOptions()
-    format = parse_file_name(path.name)
-    if format is None and path.is_file():
-        raise UsageError(f"{path}: its name does not tell a format: end it in {KNOWN_FORMATS}")
+    check_is_table(path)
     texts: list[str | None] = []
-    with _own_option(), open_source(str(path), format=format, column=options.text, keep_json=True) as source:
+    with (
+        _own_option(),
+        open_source(str(path), format=parse_file_name(path.name), column=options.text, keep_json=True) as source,
+    ):
         cells = _Cells(source, options)
         for window in source.windows:
             texts += window.texts.to_pylist()
@@ -158,6 +159,20 @@ def read_table(
         meaning=meaning,
     )
     return table if len(kept) == len(texts) else table.take(kept)
+
+
+def check_is_table(path: Path) -> None:
+    """Checks that a file is there and that its name tells the format of a table, without reading it.
+
+    Raises:
+        InputError: There is no such file.
+        UsageError: Its name does not tell a format.
+    """
+    if not path.is_file():
+        with open_stream(str(path)):  # its error says more than one about the name
+            pass
+    if parse_file_name(path.name) is None:
+        raise UsageError(f"{path}: its name does not tell a format: end it in {KNOWN_FORMATS}")
 
 
 def read_source(

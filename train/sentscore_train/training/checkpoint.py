@@ -4,7 +4,7 @@ A run folder holds
 
     best.safetensors, best.json         the weights of the best epoch, which the exporter reads
     resume-N.safetensors, resume.json   the state after step N, which `--resume` reads
-    validation.safetensors              the validation reviews as token ids, and their labels
+    validation.safetensors              the validation reviews as token ids, their labels and their kinds
     vocab.json, history.json            the vocabulary and the curves
 """
 
@@ -155,6 +155,8 @@ def write_validation(folder: Path, texts: LabelledTexts) -> None:
         "offsets": torch.from_numpy(texts.encoded.offsets),
         "labels": torch.from_numpy(texts.labels),
     }
+    if texts.domain_ids is not None:
+        tensors["domain_ids"] = torch.from_numpy(texts.domain_ids)
     write_tensors(folder / VALIDATION, tensors)
 
 
@@ -167,4 +169,4 @@ def read_validation(folder: Path) -> LabelledTexts:
     if not (folder / VALIDATION).exists():
         return LabelledTexts(EncodedTexts(np.zeros(0, np.int32), np.zeros(1, np.int64)), np.zeros(0, np.int8))
     tensors = {name: tensor.numpy() for name, tensor in read_tensors(folder / VALIDATION).items()}
-    return LabelledTexts(EncodedTexts(tensors["ids"], tensors["offsets"]), tensors["labels"])
+    return LabelledTexts(EncodedTexts(tensors["ids"], tensors["offsets"]), tensors["labels"], tensors.get("domain_ids"))

@@ -21,9 +21,6 @@ FURTHER_LEARNING_RATE = 1e-3
 TAUGHT_EPOCHS = 5
 """The epochs of a new run with teachers: there is more to learn from, and soft labels are harder to overfit."""
 
-TEACHER_HIDDEN_SIZE = 256
-"""The units of each direction of a teacher. As it labels the reviews only once, it may be as slow as the notebook's."""
-
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -51,7 +48,9 @@ class TrainConfig:
         max_tokens: Longer reviews keep only their first and last tokens in training, where most opinions are.
         bucket_batches: The number of batches that are sorted by length together. There is little padding then, and
             the order stays random.
-        validation_share: The share of the training reviews' movies.
+        source_shares: The share of each source in the reviews of an epoch, in the order of the sources and in any
+            unit, so that a small source is not drowned by a large one. Empty to read every review once.
+        validation_share: The share of the labelled reviews of each source.
         start: The folder of a finished run whose best weights this run starts from; empty for a new start.
         teachers: Exported models. If there are any, the run also learns from the unlabelled reviews, by the mean
             opinion of these models, of NB-SVM and of a classifier on document vectors.
@@ -78,6 +77,7 @@ class TrainConfig:
     extracts: ExtractConfig = field(default_factory=ExtractConfig)
     max_tokens: int = 400
     bucket_batches: int = 50
+    source_shares: tuple[float, ...] = ()
     validation_share: float = 0.1
     start: str = ""
     teachers: tuple[str, ...] = ()

@@ -26,9 +26,9 @@ from sentscore.model.batching import batches_by_length
 from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import head_and_tail
 from sentscore.text.vocabulary import Vocabulary
-from sentscore_train.data.batches import LabelledTexts, TrainingData, order_batches
+from sentscore_train.data.batches import LabelledTexts, TrainingData, draw_shares, order_batches
 from sentscore_train.data.extracts import add_extracts, find_sentence_ends
-from sentscore_train.evaluation.calibration import fit_temperature, log_loss
+from sentscore_train.evaluation.calibration import balance_weights, fit_temperature, log_loss
 from sentscore_train.models.classifier import Architecture, Cell, SentimentClassifier
 from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.training import checkpoint
@@ -112,9 +112,9 @@ def train(
     checkpoint.write_validation(run_dir, data.validation)
 
     ends = find_sentence_ends(data.vocabulary)
-    steps_an_epoch = len(_epoch_batches(_epoch_texts(data.train, ends, config, 0).encoded.lengths, config, 0))
+    steps_an_epoch = len(_epoch_batches(_epoch_texts(data, ends, config, 0).encoded.lengths, config, 0))
     while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
-        texts = _epoch_texts(data.train, ends, config, state.epoch)
+        texts = _epoch_texts(data, ends, config, state.epoch)
         _train_epoch(run, state, config, texts, data.vocabulary.pad_id, steps=steps_an_epoch * config.epochs)
         _finish_epoch(run, state, data)
         _save(run, state)
@@ -194,9 +194,11 @@ def _finish_epoch(run: _Run, state: _State, data: TrainingData) -> None:
         report=run.report,
     )
     labels = data.validation.labels.astype(np.int8)
-    accuracy = float(((logits > 0) == (labels == 1)).mean())
-    metrics = {"accuracy": accuracy, "loss": log_loss(logits, labels)}
-    temperature = fit_temperature(logits, labels)
+    # Every source counts the same, however many reviews it has.
+    weights = balance_weights(data.source_ids(data.validation))
+    accuracy = float(np.average((logits > 0) == (labels == 1), weights=weights))
+    metrics = {"accuracy": accuracy, "loss": log_loss(logits, labels, weights)}
+    temperature = fit_temperature(logits, labels, weights)
     state.history.append(
         {
             "epoch": state.epoch + 1,
@@ -264,9 +266,12 @@ def one_cycle(share: float, warm_up: float) -> float:
     return (1.0 + math.cos(math.pi * (share - warm_up) / (1.0 - warm_up))) / 2.0
 
 
-def _epoch_texts(train: LabelledTexts, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:
+def _epoch_texts(data: TrainingData, ends: npt.NDArray[np.bool_], config: TrainConfig, epoch: int) -> LabelledTexts:
     """Returns what an epoch learns from: whole reviews, long ones without their middle, and extracts."""
     random = np.random.default_rng((config.seed, epoch, 1))  # other numbers than those of `_epoch_batches`
+    train = data.train
+    if config.source_shares:
+        train = train.take(draw_shares(data.source_ids(train), config.source_shares, random))
     encoded, rows = add_extracts(train.encoded, ends, config.extracts, random)
     return LabelledTexts(head_and_tail(encoded, config.max_tokens), train.labels[rows])
 

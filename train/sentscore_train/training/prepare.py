@@ -18,8 +18,7 @@ from sentscore.text.rules import stored_rules
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
-from sentscore_train.data.imdb import Imdb, load_imdb
-from sentscore_train.data.splits import split_by_movie
+from sentscore_train.data.corpus import Corpus, Source, describe, divide
 from sentscore_train.data.vocabulary import build_vocabulary
 from sentscore_train.data.word_vectors import train_skip_gram
 from sentscore_train.teachers.document_vectors import document_vectors
@@ -31,113 +30,104 @@ _CODE: Final = 2  # must rise when a step here gives another result for the same
 _STEP: Final = 1_000  # reviews between two reports
 
 
-def prepare(
-    config: TrainConfig,
-    imdb_source: Path | None,
-    data_dir: Path,
-    *,
-    allow_partial: bool = False,
-    report: Report = silent,
-) -> TrainingData:
-    """Reads the reviews, builds the vocabulary and the word vectors, and splits the reviews by movie.
+def prepare(config: TrainConfig, sources: Sequence[Source], data_dir: Path, *, report: Report = silent) -> TrainingData:
+    """Builds the vocabulary and the word vectors of some reviews, and divides them into training and validation.
 
-    The vocabulary and the vectors come from the training and the unlabelled reviews, without the labels. The test
-    reviews are not used.
+    The vocabulary and the vectors come from all of the reviews, without their labels.
 
     Args:
         config: The recipe.
-        imdb_source: The source of the reviews, as `imdb.load_imdb` takes it.
-        data_dir: The folder of downloads and results.
-        allow_partial: Whether to accept fewer reviews than published.
+        sources: The reviews, none of which are for testing.
+        data_dir: The folder in which the result of each slow step is kept.
         report: The function that is told how far each step is.
 
     Raises:
-        InputError: The data is missing or damaged.
+        InputError: There is too little to learn from, or two sources have the same name.
         OutputError: The data folder cannot be written.
         ArtifactError: A teacher is missing or damaged.
     """
-    report(Progress("reading the reviews", 0, 1))
-    imdb = load_imdb(imdb_source, data_dir=data_dir, allow_partial=allow_partial, report=report)
+    corpus = Corpus(tuple(sources))
     cache = ArrayCache(data_dir / "prepared")
-    corpus = _build_corpus(imdb, config.vocabulary_size, cache, report)
+    encoded = _encode_corpus(corpus, config.vocabulary_size, cache, report)
 
     phase = "training the word vectors"
     vectors = cache.get(
         "vectors",
-        {**corpus.facts, "skip_gram": asdict(config.vectors)},
+        {**encoded.made_from, "skip_gram": asdict(config.vectors)},
         lambda: {
             "vectors": train_skip_gram(
-                corpus.encoded,
-                corpus.vocabulary,
+                encoded.texts,
+                encoded.vocabulary,
                 config.vectors,
                 progress=lambda done, of: report(Progress(phase, done, of)),
             )
         },
     )["vectors"]
-    labels = corpus.labels
-    train, validation = split_by_movie(imdb.train.movies, labels, share=config.validation_share, seed=config.seed)
-    learning = LabelledTexts(corpus.encoded.take(train), labels[train])
-    choosing = LabelledTexts(corpus.encoded.take(validation), labels[validation])
+    division = divide(corpus, share=config.validation_share, seed=config.seed)
+    labels, domain_ids = corpus.labels, corpus.domain_ids
+    train, validation, unlabelled = division.train, division.validation, division.unlabelled
+    choosing = LabelledTexts(encoded.texts.take(validation), labels[validation], domain_ids[validation])
+    learning = LabelledTexts(encoded.texts.take(train), labels[train], domain_ids[train])
     teacher: dict[str, float] = {}
     if config.teachers:
-        unlabelled = np.arange(len(labels), len(corpus.texts))
-        opinions = _ask_teachers(config, corpus, train, np.concatenate((validation, unlabelled)), cache, report)
+        opinions = _ask_teachers(
+            config, corpus, encoded, train, np.concatenate((validation, unlabelled)), cache, report
+        )
         soft, teacher = soft_labels(opinions, choosing.labels.astype(np.int8))
+        rows = np.concatenate((train, unlabelled))
         learning = LabelledTexts(
-            corpus.encoded.take(np.concatenate((train, unlabelled))),
-            np.concatenate((labels[train].astype(np.float32), soft)),
+            encoded.texts.take(rows), np.concatenate((labels[train].astype(np.float32), soft)), domain_ids[rows]
         )
     return TrainingData(
-        vocabulary=corpus.vocabulary,
+        vocabulary=encoded.vocabulary,
         train=learning,
         validation=choosing,
         vectors=vectors,
         facts={
-            "name": "IMDB",
-            "train": len(train),
-            "validation": len(validation),
-            "unlabelled": len(imdb.unsup),
-            "split": "by movie: no movie stands in both train and validation",
+            **describe(corpus, division),
             "seed": config.seed,
-            "corpus_sha256": corpus.facts["corpus"],
+            "corpus_sha256": encoded.made_from["corpus"],
             **({"teacher_validation_accuracy": teacher} if teacher else {}),
         },
+        domains=corpus.domains,
     )
 
 
 @dataclass(frozen=True)
-class _Corpus:
-    """The training reviews, followed by the unlabelled ones.
+class _Encoded:
+    """The texts of a corpus as token ids.
 
     Attributes:
-        texts: The texts as they were read.
-        labels: The labels of the training reviews, int8.
-        vocabulary: The vocabulary of all texts.
-        encoded: All texts as token ids.
-        facts: What `encoded` depends on.
+        texts: All texts.
+        vocabulary: The vocabulary of the ids.
+        made_from: What `texts` depends on.
     """
 
-    texts: Sequence[str]
-    labels: npt.NDArray[np.int8]
+    texts: EncodedTexts
     vocabulary: Vocabulary
-    encoded: EncodedTexts
-    facts: dict[str, Any]
+    made_from: dict[str, Any]
 
 
-def _build_corpus(imdb: Imdb, vocabulary_size: int, cache: ArrayCache, report: Report) -> _Corpus:
-    texts = imdb.train.texts + imdb.unsup.texts
-    facts = {"corpus": hash_texts(texts), "spacy": stored_rules().spacy_version, "size": vocabulary_size, "code": _CODE}
+def _encode_corpus(corpus: Corpus, vocabulary_size: int, cache: ArrayCache, report: Report) -> _Encoded:
+    texts = corpus.texts
+    made_from = {
+        "corpus": hash_texts(texts),
+        "spacy": stored_rules().spacy_version,
+        "size": vocabulary_size,
+        "code": _CODE,
+    }
     report(Progress("building the vocabulary", 0, 1))
-    stored = cache.get("vocabulary", facts, lambda: _vocabulary_arrays(texts, vocabulary_size))
+    stored = cache.get("vocabulary", made_from, lambda: _vocabulary_arrays(texts, vocabulary_size))
     vocabulary = Vocabulary.from_json(stored["json"].tobytes().decode("utf-8"))
-    facts = {**facts, "vocabulary": hash_texts(vocabulary.tokens)}
-    stored = cache.get("ids", facts, lambda: _encode(vocabulary, texts, report))
-    return _Corpus(texts, imdb.train.labels, vocabulary, EncodedTexts(stored["ids"], stored["offsets"]), facts)
+    made_from = {**made_from, "vocabulary": hash_texts(vocabulary.tokens)}
+    stored = cache.get("ids", made_from, lambda: _encode(vocabulary, texts, report))
+    return _Encoded(EncodedTexts(stored["ids"], stored["offsets"]), vocabulary, made_from)
 
 
 def _ask_teachers(
     config: TrainConfig,
-    corpus: _Corpus,
+    corpus: Corpus,
+    encoded: _Encoded,
     train: npt.NDArray[np.int64],
     unknown: npt.NDArray[np.int64],
     cache: ArrayCache,
@@ -148,31 +138,34 @@ def _ask_teachers(
     Args:
         config: The recipe.
         corpus: All texts.
+        encoded: The same as token ids.
         train: The rows of the texts to learn from.
         unknown: The rows of the texts to judge.
         cache: The cache of the opinions.
         report: The function that is told how far each teacher is.
     """
-    encoded, labels, vocab_size = corpus.encoded, corpus.labels[train], len(corpus.vocabulary)
+    ids, labels, vocab_size = encoded.texts, corpus.labels[train], len(encoded.vocabulary)
     split = {"train": hash_texts([corpus.texts[row] for row in train])}
 
     def linear() -> Arrays:
         report(Progress("fitting the linear teacher", 0, 1))
-        model = NbSvm(LabelledTexts(encoded.take(train), labels), vocab_size)
-        return {"logits": model.logits(encoded.take(unknown))}
+        model = NbSvm(LabelledTexts(ids.take(train), labels), vocab_size)
+        return {"logits": model.logits(ids.take(unknown))}
 
     def documents() -> Arrays:
         phase = "training the document vectors"
         report(Progress(phase, 0, config.documents.epochs))
         found = document_vectors(
-            encoded, vocab_size, config.documents, progress=lambda done, of: report(Progress(phase, done, of))
+            ids, vocab_size, config.documents, progress=lambda done, of: report(Progress(phase, done, of))
         )
         return {"vectors": found}
 
     opinions = {
-        "nb-svm": cache.get("opinion", {**corpus.facts, **split, "linear": asdict(NbSvmConfig())}, linear)["logits"]
+        "nb-svm": cache.get("opinion", {**encoded.made_from, **split, "linear": asdict(NbSvmConfig())}, linear)[
+            "logits"
+        ]
     }
-    vectors = cache.get("documents", {**corpus.facts, "documents": asdict(config.documents)}, documents)["vectors"]
+    vectors = cache.get("documents", {**encoded.made_from, "documents": asdict(config.documents)}, documents)["vectors"]
     opinions["document vectors"] = vector_opinion(
         vectors[train], labels, vectors[unknown], config.documents.inverse_penalty
     )
@@ -182,7 +175,7 @@ def _ask_teachers(
         def model(artifact: Artifact = artifact) -> Arrays:
             return {"logits": model_opinion(artifact, [corpus.texts[row] for row in unknown], report)}
 
-        made_from = {"corpus": corpus.facts["corpus"], **split, "manifest": artifact.manifest_sha256}
+        made_from = {"corpus": encoded.made_from["corpus"], **split, "manifest": artifact.manifest_sha256}
         opinions[teacher] = cache.get("opinion", made_from, model)["logits"]
     return opinions
 
