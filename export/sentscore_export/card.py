@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from sentscore.model.artifact import LAYOUT, Manifest
-from sentscore_export.sections.data import describe_data, describe_limits, list_items, source_names
+from sentscore_export.sections.data import (
+    describe_data,
+    describe_limits,
+    describe_start,
+    list_items,
+    source_names,
+)
 from sentscore_export.sections.measured import (
     describe_accuracy,
     describe_calibration,
@@ -65,6 +71,7 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
         "probability.",
         "",
         *(line for name in manifest.precisions for line in describe_precision(manifest, name)),
+        *describe_start(manifest.data, manifest.metrics),
         *describe_data(manifest.data),
         *describe_limits(manifest.data),
         "## Recipe",

@@ -26,6 +26,7 @@ class Checkpoint:
         vocabulary: The text of vocab.json.
         content: The content of best.json.
         validation: The encoded validation reviews and their labels. There are none if the run kept none.
+        quotable: The texts of the validation reviews that may be quoted from. There are none if no review may be.
     """
 
     model: SentimentClassifier
@@ -33,6 +34,7 @@ class Checkpoint:
     vocabulary: str
     content: dict[str, Any]
     validation: LabelledTexts
+    quotable: list[str]
 
     @property
     def temperature(self) -> float:
@@ -63,4 +65,6 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise InputError(
             f"{folder}: vocab.json has {len(vocabulary):,} tokens, the weights {architecture.vocab_size:,}: train again"
         )
-    return Checkpoint(model, tensors, vocabulary_json, content, checkpoint.read_validation(folder))
+    return Checkpoint(
+        model, tensors, vocabulary_json, content, checkpoint.read_validation(folder), checkpoint.read_quotable(folder)
+    )

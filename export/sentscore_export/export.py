@@ -11,25 +11,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sentscore._version import __version__
 from sentscore.errors import OutputError
 from sentscore.files import new_folder
 from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Manifest
-from sentscore.model.engine import Engine
-from sentscore.model.options import PRECISIONS, ModelOptions, Precision
+from sentscore.model.options import PRECISIONS, Precision
 from sentscore.progress import Progress, Report, silent
-from sentscore.scorer import Scorer
 from sentscore_export.card import model_card
 from sentscore_export.checkpoint import Checkpoint, read_checkpoint
 from sentscore_export.graphs.build import build_graph
 from sentscore_export.graphs.fp16 import build_fp16_graph
+from sentscore_export.measure import measure_test, measure_validation
 from sentscore_export.parity import ParityConfig, ParityError, compare
 from sentscore_export.precision import check_precision
-from sentscore_train.data.batches import LabelledTexts
-from sentscore_train.evaluation.evaluate import evaluate, manifest_metrics
-from sentscore_train.evaluation.metrics import measure
 from sentscore_train.evaluation.reviews import LabelledReviews
 
 _PLOT = "curves.svg"
@@ -73,7 +67,8 @@ def export(
     except ParityError as error:
         error.add_note("nothing was written")
         raise
-    metrics = {**artifact.manifest.metrics, **_measure_validation(artifact, validation)}
+    measured = measure_validation(artifact, source)
+    metrics = {**artifact.manifest.metrics, **({"validation": measured} if measured else {})}
     compared: dict[Precision, dict[str, Any]] = {}
     for precision in artifact.graphs:
         if precision != "fp32":
@@ -82,9 +77,9 @@ def export(
             compared[precision] = asdict(check_precision(artifact, precision, validation))
             report(Progress(phase, 1, 1))
     if test is not None:
-        metrics["test"] = _measure_test(artifact, test, "fp32", report)
+        metrics["test"] = measure_test(artifact, test, "fp32", report)
         for precision, entry in compared.items():
-            entry["test"] = _measure_test(artifact, test, precision, report)
+            entry["test"] = measure_test(artifact, test, precision, report)
     parity_entry = {**asdict(agreement), **{f"config_{name}": value for name, value in asdict(parity).items()}}
     manifest = replace(artifact.manifest, metrics=metrics, parity=parity_entry, precisions=compared)
     manifest = Manifest.from_json(manifest.to_json().encode("utf-8"))  # as a reader will see it: lists, no tuples
@@ -154,22 +149,6 @@ def _build_graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision
         )
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
-
-
-def _measure_validation(artifact: Artifact, validation: LabelledTexts) -> dict[str, Any]:
-    """Returns the metrics of the validation reviews, or nothing if they are not of both classes."""
-    rows = np.flatnonzero(validation.encoded.lengths)
-    encoded, labels = validation.encoded.take(rows), validation.labels[rows].astype(np.int8)
-    if len(np.unique(labels)) < 2:
-        return {}
-    scores = Engine(artifact, ModelOptions(device="cpu", precision="fp32")).score_encoded(encoded)
-    temperature = artifact.manifest.calibration["temperature"]
-    return {"validation": manifest_metrics(measure(scores, labels, encoded.lengths, temperature=temperature))}
-
-
-def _measure_test(artifact: Artifact, reviews: LabelledReviews, precision: Precision, report: Report) -> dict[str, Any]:
-    scorer = Scorer.load(artifact, device="cpu", precision=precision)
-    return manifest_metrics(evaluate(artifact.name, scorer, reviews, report).metrics)
 
 
 def _read_versions() -> dict[str, str]:

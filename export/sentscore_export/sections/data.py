@@ -4,30 +4,65 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from sentscore_export.sections.markdown import escape
 from sentscore_train.data.publications import IMDB
+
+_USES: Final = {"train": "to learn from", "validation": "for validation", "unlabelled": "without a label"}
+_TOLD_APART: Final = ("sources", "start", "change")  # facts that have lines of their own
+_TOLD_ABOVE: Final = ("name", "title", "url", "citation", "domains", *_USES)  # the same of a source
 
 
 def describe_data(data: Mapping[str, Any]) -> list[str]:
     """Returns the section about the reviews: each source with what it gave, where it is published and whom to cite."""
-    if not _sources(data):
-        published = ["The reviews are from the Large Movie Review Dataset", f"({IMDB.citation}).", ""]
-        return ["## Data", "", *list_items(data), "", *(published if _is_imdb(data) else [])]
-    rest = {name: value for name, value in data.items() if name != "sources"}
+    rest = {name: value for name, value in data.items() if name not in _TOLD_APART}
     lines = ["## Data", "", *list_items(rest), ""]
+    if _is_imdb_alone(data):
+        lines += ["The reviews are from the Large Movie Review Dataset", f"({IMDB.citation}).", ""]
     for source in _sources(data):
-        lines += [f"### {source['name']}", ""]
-        if source.get("title"):
+        lines += [f"### {escape(source['name'])}", ""]
+        if "title" in source:
             lines += [f"{source['title']}: <{source['url']}>", f"({source['citation']}).", ""]
-        known = ("name", "title", "url", "citation")
-        lines += [*list_items({name: value for name, value in source.items() if name not in known}), ""]
+        lines += [", ".join(f"{source.get(use, 0):,} reviews {name}" for use, name in _USES.items()) + ".", ""]
+        domains = source.get("domains", {})
+        if len(domains) > 1:
+            lines += ["| domain | " + " | ".join(_USES.values()) + " |", "|---|---|---|---|"]
+            for name, counts in domains.items():
+                lines.append(f"| {escape(name)} | " + " | ".join(f"{counts.get(use, 0):,}" for use in _USES) + " |")
+            lines.append("")
+        lines += [*list_items({name: value for name, value in source.items() if name not in _TOLD_ABOVE}), ""]
     return lines
+
+
+def describe_start(data: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    """Returns the section about the model that this one was adapted from; nothing if it is new."""
+    start = data.get("start")
+    if not isinstance(start, Mapping):
+        return []
+    lines = [
+        "## Adapted from",
+        "",
+        f"The training started from the model {escape(start['name'])} (sha256 of its manifest: "
+        f"`{start['manifest_sha256']}`).",
+        f"That model was trained on {_list_publications(start.get('data', {}))}.",
+    ]
+    change, before, after = data.get("change"), metrics.get("validation before"), metrics.get("validation")
+    if change and before and after:
+        low, high = (100 * change["difference_interval"][end] for end in ("low", "high"))
+        lines += [
+            f"It gets {before['accuracy']:.2%} of the validation reviews right, and this one {after['accuracy']:.2%}: "
+            f"{100 * change['difference']:+.2f} points,",
+            f"95 % interval {low:+.2f} to {high:+.2f}. Only this model gets {change['only_first_right']:,} of them "
+            f"right, and only that model {change['only_second_right']:,}:",
+            f"p = {change['mcnemar_p']:.3g} by McNemar's exact test.",
+        ]
+    return [*lines, ""]
 
 
 def describe_limits(data: Mapping[str, Any]) -> list[str]:
     """Returns the section about what the model is not for."""
-    if not _sources(data) and _is_imdb(data):
+    if _is_imdb_alone(data):
         kinds = [
             "- The model is for English film reviews with a clear opinion: at most 4 or at least 7 points of 10.",
             "  It scores other kinds of text, neutral texts, irony and very short texts less well.",
@@ -37,7 +72,7 @@ def describe_limits(data: Mapping[str, Any]) -> list[str]:
         kinds = [
             "- The model is for English reviews with a clear opinion, of the kinds that are named under Data.",
             "  It scores other kinds of text, neutral texts, irony and very short texts less well.",
-            "  Measure it on your own texts before you rely on it: sentscore-train evaluate MODEL --table FILE.",
+            "  Measure it on your own texts before you rely on it: `sentscore-train evaluate MODEL --table FILE`.",
         ]
     return [
         "## Limits",
@@ -50,7 +85,7 @@ def describe_limits(data: Mapping[str, Any]) -> list[str]:
 
 
 def source_names(data: Mapping[str, Any]) -> list[str]:
-    """Returns the names of the sources; those of older models have one."""
+    """Returns the names of the sources; models of format 1 have one."""
     return [str(source["name"]) for source in _sources(data)] or [str(data.get("name", ""))]
 
 
@@ -65,6 +100,19 @@ def _sources(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return sources
 
 
-def _is_imdb(data: Mapping[str, Any]) -> bool:
-    """Whether a model without sources was trained on IMDB, as all of format 1 were that come with the package."""
-    return data.get("name") == "IMDB"
+def _is_imdb_alone(data: Mapping[str, Any]) -> bool:
+    """Whether the model is of format 1 and was trained on IMDB, as are those that came with the package."""
+    return not _sources(data) and data.get("name") == "IMDB"
+
+
+def _list_publications(data: Mapping[str, Any]) -> str:
+    """Returns the sources of a model in words."""
+    if _is_imdb_alone(data):
+        return f"IMDB ({IMDB.title}; {IMDB.citation})"
+    named = [
+        f"{escape(str(source['name']))} ({source['title']}; {source['citation']})"
+        if "title" in source
+        else escape(str(source["name"]))
+        for source in _sources(data)
+    ]
+    return ", ".join(named) or escape(str(data.get("name", "reviews that its manifest does not name")))

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from sentscore.model.artifact import LAYOUT, Manifest
 from sentscore.model.options import Precision
+from sentscore_export.sections.markdown import escape
 from sentscore_train.evaluation.examples import MOST_WORDS
 from sentscore_train.evaluation.metrics import CALIBRATION_BINS
 
-_SIGNS: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>|#~"})  # what Markdown would take for its own
 _LABELS: Final = ("negative", "positive")
 
 
@@ -86,7 +86,7 @@ def describe_groups(manifest: Manifest) -> list[str]:
             f"| {column} | reviews | accuracy | 95 % interval | calibration error | by chance |",
             "|---|---|---|---|---|---|",
             *(
-                f"| {_escape(name)} | {each['reviews']:,} | {each['accuracy']:.2%} | {_interval(each)} | "
+                f"| {escape(name)} | {each['reviews']:,} | {each['accuracy']:.2%} | {_interval(each)} | "
                 f"{each['ece']:.4f} | {each['ece_by_chance']:.4f} |"
                 for name, each in groups.items()
             ),
@@ -105,14 +105,14 @@ def describe_errors(manifest: Manifest) -> list[str]:
         "",
         "Of the validation reviews of each source and each label, these are the error that the model is surest of and "
         "the one",
-        f"that is in the middle. Of a longer review the last {MOST_WORDS} words are quoted. Some of the labels are "
+        f"that is in the middle. Of a longer review the last {MOST_WORDS} words are quoted. Some of the labels may be "
         "wrong, and not the model.",
         "",
         "| source | label | probability | quote |",
         "|---|---|---|---|",
         *(
-            f"| {_escape(each['source'])} | {_LABELS[each['label']]} | {each['probability']:.3f} | "
-            f"{_escape(each['quote'])} |"
+            f"| {escape(each['source'])} | {_LABELS[each['label']]} | {each['probability']:.3f} | "
+            f"{escape(each['quote'])} |"
             for each in examples
         ),
         "",
@@ -167,17 +167,12 @@ def _groups(values: Mapping[str, Any], column: str = "") -> Mapping[str, Any]:
 def _accuracy_row(name: str, values: Mapping[str, Any]) -> str:
     interval = _interval(values) if "accuracy_interval" in values else ""
     auc = f"{values['auc']:.4f}" if values.get("auc") is not None else ""
-    return f"| {_escape(name)} | {values['accuracy']:.2%} | {interval} | {auc} |"
+    return f"| {escape(name)} | {values['accuracy']:.2%} | {interval} | {auc} |"
 
 
 def _precision_row(name: str, values: Mapping[str, Any], fp32: Mapping[str, Any]) -> str:
-    return f"| {_escape(name)} | {values['accuracy']:.2%} | {fp32['accuracy']:.2%} |"
+    return f"| {escape(name)} | {values['accuracy']:.2%} | {fp32['accuracy']:.2%} |"
 
 
 def _interval(values: Mapping[str, Any]) -> str:
     return "{:.2%} to {:.2%}".format(*values["accuracy_interval"])
-
-
-def _escape(text: str) -> str:
-    """Returns a text as a cell that shows it as it is."""
-    return " ".join(text.translate(_SIGNS).split())

@@ -60,6 +60,15 @@ def test_validation_reviews_go_out_and_come_back(tmp_path) -> None:
     assert found.labels.tolist() == [1, 0, 1]
 
 
+def test_texts_to_quote_from_come_back_and_go_with_the_next_run_that_has_none(tmp_path) -> None:
+    assert checkpoint.read_quotable(tmp_path) == []
+    checkpoint.write_quotable(tmp_path, ["", "naïve"])
+    assert checkpoint.read_quotable(tmp_path) == ["", "naïve"]
+    checkpoint.write_quotable(tmp_path, ["", ""])
+    assert checkpoint.read_quotable(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_have_the_rights_of_any_new_file(tmp_path) -> None:
     (tmp_path / "plain").write_text("")
     checkpoint.write_tensors(tmp_path / "w.safetensors", {"w": torch.zeros(1)})

@@ -62,6 +62,19 @@ def test_it_makes_what_a_model_is_trained_on(source, tmp_path) -> None:
     assert expected[1].tolist() in whole
 
 
+def test_only_published_reviews_may_be_quoted_from(source, tmp_path) -> None:
+    own = Source(
+        "mine", [f"An {'ad'[row % 2]}dequate toy {row}" for row in range(16)], np.arange(16, dtype=np.int8) % 2
+    )
+    data = prepare(CONFIG, [*source, own], tmp_path)
+    assert len(data.quotable) == len(data.validation) == 8
+    assert all(text.startswith("A ") for text in data.quotable[:4])
+    for row, text in enumerate(data.quotable[:4]):
+        encoded = Encoder(data.vocabulary).encode(as_text_array([text]))
+        assert encoded[0].tolist() == data.validation.encoded[row].tolist()
+    assert list(data.quotable[4:]) == [""] * 4
+
+
 def test_what_was_made_is_not_made_again(source, tmp_path, monkeypatch) -> None:
     first = prepare(CONFIG, source, tmp_path)
     assert len(list((tmp_path / "prepared").iterdir())) == 3

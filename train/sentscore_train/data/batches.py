@@ -79,6 +79,8 @@ class TrainingData:
         vectors: The word vectors that the embedding starts from, float32 [V, E].
         facts: Sizes, split and sources, for the model card.
         domains: The kinds of review that `domain_ids` count.
+        quotable: The texts [v] of the validation reviews that the model card may quote from, those that are published;
+            an empty one for each other. Empty if there are none.
     """
 
     vocabulary: Vocabulary
@@ -87,6 +89,7 @@ class TrainingData:
     vectors: npt.NDArray[np.float32]
     facts: dict[str, Any]
     domains: tuple[Domain, ...] = ()
+    quotable: Sequence[str] = ()
 
     def source_ids(self, texts: LabelledTexts) -> npt.NDArray[np.int64]:
         """Returns the number of each review's source, int64 [n], counted from 0 in the order of the sources."""

@@ -5,13 +5,14 @@ A run folder holds
     best.safetensors, best.json         the weights of the best epoch, which the exporter reads
     resume-N.safetensors, resume.json   the state after step N, which `--resume` reads
     validation.safetensors              the validation reviews as token ids, their labels and their kinds
+    quotable.json                       the texts of those of them that are published, for examples in the model card
     vocab.json, history.json            the vocabulary and the curves
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from sentscore_train.data.batches import LabelledTexts
 
 FORMAT_VERSION: Final = 1
 VALIDATION: Final = "validation.safetensors"
+QUOTABLE: Final = "quotable.json"
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
@@ -170,3 +172,24 @@ def read_validation(folder: Path) -> LabelledTexts:
         return LabelledTexts(EncodedTexts(np.zeros(0, np.int32), np.zeros(1, np.int64)), np.zeros(0, np.int8))
     tensors = {name: tensor.numpy() for name, tensor in read_tensors(folder / VALIDATION).items()}
     return LabelledTexts(EncodedTexts(tensors["ids"], tensors["offsets"]), tensors["labels"], tensors.get("domain_ids"))
+
+
+def write_quotable(folder: Path, texts: Sequence[str]) -> None:
+    """Writes the texts [v] of the validation reviews that may be quoted from, an empty one for a review that may not.
+
+    If none may be quoted from, there is no such file, nor one that an earlier run left.
+    """
+    if any(texts):
+        write_json(folder / QUOTABLE, {"format_version": FORMAT_VERSION, "texts": list(texts)})
+    else:
+        (folder / QUOTABLE).unlink(missing_ok=True)
+
+
+def read_quotable(folder: Path) -> list[str]:
+    """Returns what `write_quotable` wrote, or nothing if there is nothing to quote from.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    path = folder / QUOTABLE
+    return [str(text) for text in read_json(path).get("texts", [])] if path.exists() else []

@@ -110,6 +110,7 @@ def train(
     state = _restore(run, resume)
     write_file(run_dir / "vocab.json", data.vocabulary.to_json().encode("utf-8"))
     checkpoint.write_validation(run_dir, data.validation)
+    checkpoint.write_quotable(run_dir, data.quotable)
 
     ends = find_sentence_ends(data.vocabulary)
     steps_an_epoch = len(_epoch_batches(_epoch_texts(data, ends, config, 0).encoded.lengths, config, 0))

@@ -90,6 +90,10 @@ def prepare(config: TrainConfig, sources: Sequence[Source], data_dir: Path, *, r
             **({"teacher_validation_accuracy": teacher} if teacher else {}),
         },
         domains=corpus.domains,
+        quotable=[
+            corpus.texts[row] if corpus.sources[corpus.source_ids[row]].publication is not None else ""
+            for row in validation
+        ],
     )
 
 
