@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from sentscore.cli.guard import GuardedCommand, require
 from sentscore.cli.lines import echo_line
 from sentscore.cli.options import DebugOption, VersionOption, complete_model, new_app
 from sentscore.cli.signals import run_program
-from sentscore.errors import UsageError
+from sentscore.errors import InputError, OutputError, UsageError
 from sentscore.model.artifact import Manifest, load_artifact
 from sentscore_train.cli.options import PartialOption
 
@@ -91,6 +92,7 @@ def export_cli(
     if checkpoint is None or out_dir is None:
         missing = "OUT_DIR is" if checkpoint else "CHECKPOINT and OUT_DIR are"
         raise UsageError(f"{missing} missing: name a run folder and a folder to write, or a model with --check")
+    _check_files(checkpoint, out_dir, test or [], force=force)
     from sentscore_export.export import export
     from sentscore_export.parity import RELEASED_BATCHES, ParityConfig
     from sentscore_train.cli.console import progress_bars
@@ -109,6 +111,22 @@ def export_cli(
             report=report,
         )
     _print_figures(out_dir, manifest)
+
+
+def _check_files(checkpoint: Path, out_dir: Path, tests: Sequence[Path], *, force: bool) -> None:
+    """Finds what is wrong with the files of an export before torch is imported, which takes seconds.
+
+    Raises:
+        InputError: The run never finished an epoch, or there are no test reviews where they are said to be.
+        OutputError: The artifact folder exists.
+    """
+    if not (checkpoint / "best.json").is_file():
+        raise InputError(f"{checkpoint}: no best.json in it: name the --run-dir of a training that finished an epoch")
+    if out_dir.exists() and not force:
+        raise OutputError(f"{out_dir}: exists already: replace it with --force or name another folder")
+    for path in tests:
+        if not path.exists():
+            raise InputError(f"{path}: not found: name a table of test reviews, or IMDB's archive or folder")
 
 
 def _print_figures(out_dir: Path, manifest: Manifest) -> None:

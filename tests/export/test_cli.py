@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -85,3 +88,26 @@ def test_arguments_that_do_not_fit_together_are_exit_code_2(arguments, message) 
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["none", "out"], 3, "none: no best.json in it: name the --run-dir of a training that finished an epoch"),
+        (["run", "there"], 6, "there: exists already: replace it with --force or name another folder"),
+        (["run", "out", "--test", "none.csv"], 3, "none.csv: not found: name a table of test reviews"),
+    ],
+)
+def test_files_are_looked_at_before_torch_is_imported(tmp_path, arguments, code, message) -> None:
+    for name in ("run", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "run" / "best.json").touch()
+    script = (
+        "import sys; from sentscore_export.cli import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == code, found.stderr
+    assert message in found.stderr
+    assert len(found.stderr.splitlines()) == 1
