@@ -30,14 +30,14 @@ _NAMES = {"lstm": "BiLSTM", "gru": "BiGRU"}
 def model_card(manifest: Manifest, *, has_plot: bool) -> str:
     """Returns the card in Markdown. Everything in it comes from the manifest and the table of trials."""
     a, p = manifest.architecture, manifest.parity
-    kind = _NAMES[a["cell"] if "cell" in a else a["name"]]
+    kind = _NAMES[a["cell"]]
     size = manifest.files[LAYOUT.model].size / 1e6
     layers = (
         f"{a['num_layers']} bidirectional layers follow" if a["num_layers"] > 1 else "A bidirectional layer follows"
     )
     pooling = " and ".join(a["pooling"])
     temperature = manifest.calibration["temperature"]
-    purpose = getattr(manifest, "purpose", "")
+    purpose = manifest.purpose
     lines = [
         f"# sentscore {manifest.name}",
         "",

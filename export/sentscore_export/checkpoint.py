@@ -23,7 +23,7 @@ class Checkpoint:
     Attributes:
         model: The torch module with its weights.
         tensors: The same weights under the checkpoint's names.
-        vocabulary: The text of vocab.json.
+        vocabulary: The vocabulary with its tokenizer rules.
         content: The content of best.json.
         validation: The encoded validation reviews and their labels. There are none if the run kept none.
         quotable: The texts of the validation reviews that may be quoted from. There are none if no review may be.
@@ -31,7 +31,7 @@ class Checkpoint:
 
     model: SentimentClassifier
     tensors: dict[str, torch.Tensor]
-    vocabulary: str
+    vocabulary: Vocabulary
     content: dict[str, Any]
     validation: LabelledTexts
     quotable: list[str]
@@ -53,18 +53,17 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     content = checkpoint.read_json(folder / "best.json")
     tensors = checkpoint.read_tensors(folder / "best.safetensors")
     try:
-        vocabulary_json = (folder / "vocab.json").read_text(encoding="utf-8")
         architecture = Architecture.from_dict(content["architecture"])
         model = SentimentClassifier(architecture)
         load_tensors(model, tensors)
-    except (OSError, KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{folder}: its files do not fit each other ({reason}): train again") from error
-    vocabulary = Vocabulary.from_json(vocabulary_json, file=folder / "vocab.json")
+    vocabulary = checkpoint.read_vocabulary(folder)
     if len(vocabulary) != architecture.vocab_size:
         raise InputError(
             f"{folder}: vocab.json has {len(vocabulary):,} tokens, the weights {architecture.vocab_size:,}: train again"
         )
     return Checkpoint(
-        model, tensors, vocabulary_json, content, checkpoint.read_validation(folder), checkpoint.read_quotable(folder)
+        model, tensors, vocabulary, content, checkpoint.read_validation(folder), checkpoint.read_quotable(folder)
     )

@@ -47,6 +47,13 @@ def export_cli(
             autocompletion=complete_model,
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="The model's name.  [default: that of OUT_DIR]", show_default=False),
+    ] = None,
+    purpose: Annotated[
+        str, typer.Option("--purpose", help="What the model is for, in one line: `sentscore models` shows it.")
+    ] = "",
     precision: Annotated[
         list[PrecisionChoice] | None,
         typer.Option("--precision", help="A graph to write beside fp32: int8 for CPUs, fp16 for GPUs."),
@@ -79,6 +86,8 @@ def export_cli(
         others = {
             "CHECKPOINT": checkpoint,
             "OUT_DIR": out_dir,
+            "--name": name,
+            "--purpose": purpose,
             "--precision": precision,
             "--test": test,
             "--allow-partial": allow_partial,
@@ -104,6 +113,8 @@ def export_cli(
         manifest = export(
             checkpoint,
             out_dir,
+            name=name,
+            purpose=purpose,
             precisions=[each.value for each in precision or []],
             parity=ParityConfig() if batches is None else ParityConfig(batches=batches),
             test=None if not test else read_test(test, allow_partial=allow_partial, report=report),

@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from sentscore._version import __version__
-from sentscore.errors import OutputError
+from sentscore.errors import OutputError, UsageError
 from sentscore.files import new_folder
-from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact, FileEntry, Manifest
+from sentscore.model.artifact import (
+    FORMAT_VERSION,
+    LAYOUT,
+    LONGEST_NAME,
+    LONGEST_PURPOSE,
+    Artifact,
+    FileEntry,
+    Manifest,
+)
 from sentscore.model.options import PRECISIONS, Precision
 from sentscore.progress import Progress, Report, silent
+from sentscore.text.vocabulary import Vocabulary
 from sentscore_export.card import model_card
 from sentscore_export.checkpoint import Checkpoint, read_checkpoint
 from sentscore_export.graphs.build import build_graph
@@ -33,6 +42,8 @@ def export(
     run_dir: Path,
     out_dir: Path,
     *,
+    name: str | None = None,
+    purpose: str = "",
     precisions: Sequence[Precision] = (),
     parity: ParityConfig | None = None,
     test: LabelledReviews | None = None,
@@ -44,6 +55,8 @@ def export(
     Args:
         run_dir: The folder that `sentscore-train` wrote.
         out_dir: The artifact folder. It appears whole or not at all.
+        name: The artifact's name. None takes that of its folder.
+        purpose: What the model is for, in one line; `sentscore models` shows it.
         precisions: The graphs to write beside the float32 one: `int8` for CPUs, `fp16` for GPUs.
         parity: Which texts are compared with torch. None takes the defaults.
         test: The reviews whose accuracy goes into the manifest.
@@ -55,13 +68,16 @@ def export(
         ParityError: ONNX Runtime differs from torch. Nothing is written.
         BatchDependenceError: A score depends on the batch. Nothing is written.
         OutputError: The folder exists or cannot be written.
+        UsageError: The name or the purpose is not one line of printable characters.
     """
+    name = out_dir.resolve().name if name is None else name
+    _check_lines(name, purpose)
     if out_dir.exists() and not force:
         raise OutputError(f"{out_dir}: exists already: replace it with --force or name another folder")
     parity = parity or ParityConfig()
     source = read_checkpoint(run_dir)
     validation = source.validation
-    artifact = _build_artifact(source, precisions, out_dir)
+    artifact = _build_artifact(source, name, purpose, precisions, out_dir)
     try:
         agreement = compare(source.model, artifact, reviews=validation.encoded, config=parity, report=report)
     except ParityError as error:
@@ -85,7 +101,7 @@ def export(
     manifest = Manifest.from_json(manifest.to_json().encode("utf-8"))  # as a reader will see it: lists, no tuples
     files = {
         **{LAYOUT.graph(precision): content for precision, content in artifact.graphs.items()},
-        LAYOUT.vocabulary: source.vocabulary.encode("utf-8"),
+        **{file: content.encode("utf-8") for file, content in _text_files(source.vocabulary).items()},
         LAYOUT.manifest: manifest.to_json().encode("utf-8"),
         LAYOUT.card: model_card(manifest, has_plot=(run_dir / _PLOT).is_file()).encode("utf-8"),
     }
@@ -98,18 +114,39 @@ def export(
     return manifest
 
 
-def _build_artifact(source: Checkpoint, precisions: Sequence[Precision], out_dir: Path) -> Artifact:
+def _check_lines(name: str, purpose: str) -> None:
+    if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
+        raise UsageError(f"--name {name!r}: a name is one line of at most {LONGEST_NAME} characters: give another")
+    if not (len(purpose) <= LONGEST_PURPOSE and purpose.isprintable()):
+        raise UsageError(f"--purpose {purpose!r}: is one line of at most {LONGEST_PURPOSE} characters: shorten it")
+
+
+def _text_files(vocabulary: Vocabulary) -> dict[str, str]:
+    """Returns the contents of the files from which a text's token ids come, by their names."""
+    return {LAYOUT.vocabulary: vocabulary.to_json(), LAYOUT.tokenizer: vocabulary.rules.to_json()}
+
+
+def _build_artifact(
+    source: Checkpoint, name: str, purpose: str, precisions: Sequence[Precision], out_dir: Path
+) -> Artifact:
     """Returns the artifact in memory. Its manifest lacks what is measured on the graphs."""
-    vocabulary = FileEntry.from_content(source.vocabulary.encode("utf-8"))
+    texts = _text_files(source.vocabulary)
+    entries = {file: FileEntry.from_content(content.encode("utf-8")) for file, content in texts.items()}
+    metadata = {
+        "format_version": str(FORMAT_VERSION),
+        "name": name,
+        "vocabulary_sha256": entries[LAYOUT.vocabulary].sha256,
+    }
     graphs: dict[Precision, bytes] = {}
     for precision in PRECISIONS:
         if precision == "fp32" or precision in precisions:
-            graphs[precision] = _build_graph(source, vocabulary, precision, graphs.get("fp32", b""))
+            graphs[precision] = _build_graph(source, metadata, precision, graphs.get("fp32", b""))
     manifest = Manifest(
-        name=source.model.architecture.name,
+        name=name,
+        purpose=purpose,
         files={
             **{LAYOUT.graph(precision): FileEntry.from_content(graph) for precision, graph in graphs.items()},
-            LAYOUT.vocabulary: vocabulary,
+            **entries,
         },
         architecture=asdict(source.model.architecture),
         data=source.content["data"],
@@ -125,13 +162,14 @@ def _build_artifact(source: Checkpoint, precisions: Sequence[Precision], out_dir
         path=out_dir,
         manifest=manifest,
         manifest_sha256=hashlib.sha256(manifest.to_json().encode("utf-8")).hexdigest(),
-        size=sum(map(len, graphs.values())) + vocabulary.size,
+        size=sum(entry.size for entry in manifest.files.values()),
         graphs=graphs,
-        vocabulary=source.vocabulary,
+        vocabulary=texts[LAYOUT.vocabulary],
+        tokenizer=texts[LAYOUT.tokenizer],
     )
 
 
-def _build_graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision, fp32: bytes) -> bytes:
+def _build_graph(source: Checkpoint, metadata: dict[str, str], precision: Precision, fp32: bytes) -> bytes:
     """Returns the content of a graph's file. The float16 graph is made from the float32 one."""
     if precision == "fp16":
         graph = build_fp16_graph(fp32, LAYOUT.model)
@@ -140,11 +178,7 @@ def _build_graph(source: Checkpoint, vocabulary: FileEntry, precision: Precision
             source.model.architecture,
             {name: tensor.numpy() for name, tensor in source.tensors.items()},
             temperature=source.temperature,
-            metadata={
-                "format_version": str(FORMAT_VERSION),
-                "name": source.model.architecture.name,
-                "vocabulary_sha256": vocabulary.sha256,
-            },
+            metadata=metadata,
             precision=precision,
         )
     content: bytes = graph.SerializeToString(deterministic=True)

@@ -97,8 +97,10 @@ def check_names_free(source: str, names: Iterable[str], added: Sequence[str]) ->
 def result_names(models: Sequence[str], prefix: str = "") -> list[str]:
     """Returns the names of the columns that models' results get, in order.
 
+    In a model's name every sign but letters and digits becomes `_`, so that SQL takes the column's name as it is.
+
     Raises:
-        UsageError: Two models have the same name, or the prefix is not UTF-8.
+        UsageError: Two models would have the same columns, or the prefix is not UTF-8.
     """
     check_utf_8("--prefix", prefix)
     if len(set(models)) < len(models):
@@ -106,7 +108,12 @@ def result_names(models: Sequence[str], prefix: str = "") -> list[str]:
         raise UsageError(f"--model {twice}: given twice, and columns are named by model: give it once")
     if len(models) == 1:
         return [f"{prefix}sentiment", f"{prefix}score"]
-    return [f"{prefix}{model}_{column}" for model in models for column in ("score", "sentiment")]
+    names = ["".join(sign if sign.isalnum() else "_" for sign in model) for model in models]
+    if len(set(names)) < len(names):
+        alike = next(name for name in names if names.count(name) > 1)
+        both = " and ".join(model for model, name in zip(models, names, strict=True) if name == alike)
+        raise UsageError(f"--model {both}: would share the column '{alike}_score': rename the folder of one of them")
+    return [f"{prefix}{name}_{column}" for name in names for column in ("score", "sentiment")]
 
 
 def result_columns(scores: Mapping[str, npt.NDArray[np.float32]]) -> list[pa.Array]:

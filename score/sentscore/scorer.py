@@ -66,8 +66,9 @@ class Scorer:
         """Loads and verifies a model.
 
         Args:
-            model: The name of a shipped model, `lstm` or `gru`, the path of an artifact's folder, or an artifact that
-                is loaded already.
+            model: The name of a shipped model, such as `lstm`, the path of an artifact's folder, or an artifact that
+                is loaded already. Behind a name or path, `@` and the first digits of the manifest's sha256, at least
+                7, refuse other weights.
             device: `auto` takes CUDA when a session really runs on it, and the CPU otherwise.
             precision: `auto` takes int8 on a CPU where it is as accurate on validation reviews, and fp32 otherwise.
             batch_tokens: The tokens of a batch, padding included; None takes the device's default.

@@ -16,7 +16,6 @@ from _measure import Rows
 from _rival import Rival, Setting, fastest_seconds, format_numbers
 from sentscore.model.batching import pad_batch
 from sentscore.text.encoder import EncodedTexts
-from sentscore.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +32,7 @@ def notebook(setting: Setting) -> Rival:
     from sentscore_train.notebook.model import NotebookClassifier
 
     torch = _torch(setting)
-    cell = setting.artifact.manifest.architecture["name"]
+    cell = setting.artifact.manifest.architecture["cell"]
     model = NotebookClassifier(
         cell,
         vocab_size=_NOTEBOOK_TOKENS,
@@ -43,7 +42,7 @@ def notebook(setting: Setting) -> Rival:
         dropout=0.5,
         pad_id=1,
     )
-    tokens = Vocabulary.from_json(setting.artifact.vocabulary).tokens[:_NOTEBOOK_TOKENS]
+    tokens = setting.artifact.read_vocabulary().tokens[:_NOTEBOOK_TOKENS]
     ids = {token: number for number, token in enumerate(tokens)}
     tokenizer = spacy.blank("en").tokenizer
 

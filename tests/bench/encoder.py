@@ -125,7 +125,7 @@ def main() -> None:
     args = parser.parse_args()
 
     pa.set_cpu_count(1)
-    vocabulary = Vocabulary.from_json(load_artifact(args.model).vocabulary)
+    vocabulary = load_artifact(args.model).read_vocabulary()
     reviews = read_reviews(args.reviews, args.warm + args.timed)
     warm, timed = reviews.slice(0, args.warm), reviews.slice(args.warm)
     compared = check(Encoder(vocabulary, max_tokens=None), reviews)

@@ -31,7 +31,6 @@ from sentscore.model.options import PRECISIONS, Precision
 from sentscore.model.session import Device, Session
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
-from sentscore.text.vocabulary import Vocabulary
 
 SWEEP = (32_768, 65_536, 131_072, 262_144, 524_288, 1_048_576)
 COMPARED = 1_000
@@ -83,7 +82,7 @@ def logits(session: Session, encoded: EncodedTexts, pad_id: int) -> npt.NDArray[
 
 def parity(artifact: Artifact, texts: list[str], device: Device, precisions: list[Precision]) -> None:
     """Prints how far each precision is from the CPU's float32."""
-    vocabulary = Vocabulary.from_json(artifact.vocabulary)
+    vocabulary = artifact.read_vocabulary()
     encoded = Encoder(vocabulary).encode(as_text_array(texts))
     expected = logits(Session(artifact, device="cpu", precision="fp32"), encoded, vocabulary.pad_id)
     print(f"\n| {artifact.name}, {len(texts):,} reviews | worst logit difference | mean |\n|---|---|---|")

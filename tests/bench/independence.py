@@ -20,7 +20,6 @@ from sentscore.model.batching import pad_batch
 from sentscore.model.session import Session
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
-from sentscore.text.vocabulary import Vocabulary
 
 
 def score_in_batches(session: Session, encoded: EncodedTexts, order: np.ndarray, size: int, pad_id: int) -> np.ndarray:
@@ -43,7 +42,7 @@ def main() -> None:
     args = parser.parse_args()
 
     artifact = load_artifact(args.model)
-    vocabulary = Vocabulary.from_json(artifact.vocabulary)
+    vocabulary = artifact.read_vocabulary()
     encoded = Encoder(vocabulary).encode(as_text_array(pq.read_table(args.reviews, columns=["text"])["text"]))
     by_length = np.argsort(encoded.lengths, kind="stable")
     by_length = by_length[encoded.lengths[by_length] > 0]

@@ -44,7 +44,6 @@ from sentscore.model.artifact import load_artifact
 from sentscore.model.cpu import available_cpus
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
-from sentscore.text.vocabulary import Vocabulary
 
 _WARM_UP: Final = 8  # reviews, which fill file caches and start threads
 _PACKAGES: Final = (
@@ -155,7 +154,7 @@ def prepare(args: argparse.Namespace, folder: Path) -> Setting:
     if "text" not in columns:
         raise SystemExit(f"{args.reviews}: no column text: rename the one that holds the reviews")
     table = pq.read_table(args.reviews, columns=columns)
-    encoded = Encoder(Vocabulary.from_json(artifact.vocabulary)).encode(as_text_array(table["text"]))
+    encoded = Encoder(artifact.read_vocabulary()).encode(as_text_array(table["text"]))
     rows = np.flatnonzero(encoded.lengths)
     table = table.take(rows)
     labels = table["label"].to_numpy() == 1 if "label" in columns else None

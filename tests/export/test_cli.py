@@ -22,11 +22,11 @@ def test_without_a_checkpoint_the_error_is_one_line_and_exit_code_3(tmp_path) ->
 
 
 def test_an_export_in_every_precision_says_what_each_costs(make_run, tmp_path) -> None:
-    arguments = ["--precision", "int8", "--precision", "fp16", "--parity-batches", "5"]
+    arguments = ["--name", "mine", "--precision", "int8", "--precision", "fp16", "--parity-batches", "5"]
     result = CliRunner().invoke(app, [str(make_run("gru")), str(tmp_path / "out"), *arguments])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0].startswith(f"{tmp_path / 'out'}: gru, 0.0 MB, worst logit difference ")
+    assert lines[0].startswith(f"{tmp_path / 'out'}: mine, 0.0 MB, worst logit difference ")
     assert lines[0].split("over ")[1].startswith("5 batches of ")
     assert [line.partition(":")[0] for line in lines[1:]] == ["int8", "fp16", "validation"]
 

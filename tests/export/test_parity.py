@@ -12,7 +12,6 @@ from sentscore.model.artifact import find_artifacts, load_artifact
 from sentscore.model.session import Session
 from sentscore.progress import Progress
 from sentscore.text.encoder import Encoder
-from sentscore.text.vocabulary import Vocabulary
 from sentscore_export import parity
 from sentscore_export.export import export
 from sentscore_export.parity import ParityConfig, ParityError, compare
@@ -64,7 +63,7 @@ def test_a_parity_error_is_an_artifact_error() -> None:
 def test_a_shipped_model_agrees_with_torch(folder) -> None:
     """Real reviews and random ids, batches of 1 to 64, texts of 1 to 2,000 tokens."""
     artifact = load_artifact(folder)
-    encoder = Encoder(Vocabulary.from_json(artifact.vocabulary, file=folder / "vocab.json"))
+    encoder = Encoder(artifact.read_vocabulary())
     reviews = encoder.encode(pq.read_table(REVIEWS)["review"].drop_null().cast(pa.large_string()).combine_chunks())
     found = compare(
         SentimentClassifier.from_artifact(artifact), artifact, reviews=reviews, config=ParityConfig(batches=60)

@@ -1,4 +1,4 @@
-"""Generators of artifacts: manifests, vocabularies and graphs that were changed, with sums that are right for them."""
+"""Generators of artifacts: manifests, vocabularies, tokenizer rules and graphs that were changed, with right sums."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ _ODD: tuple[Any, ...] = (
     [[]],
     {"a": 1},
 )
+_FILES = ("manifest.json", "vocab.json", "tokenizer.json", "model.onnx")
 _BLANK = b"text\ngood film\nbad\n"
 
 
@@ -50,14 +51,29 @@ def manifest_case(rng: random.Random, model: Path) -> Case:
 
 def vocabulary_case(rng: random.Random, model: Path) -> Case:
     """A vocabulary with odd values, whose sum in the manifest is right."""
+    return _json_case(rng, model, "vocabulary", "vocab.json")
+
+
+def rules_case(rng: random.Random, model: Path) -> Case:
+    """Tokenizer rules with odd values, or a pattern that would take exponential time, whose sum is right."""
+    if rng.random() < 0.7:
+        return _json_case(rng, model, "rules", "tokenizer.json")
     files = _read(model)
-    values = json.loads(files["vocab.json"])
+    values = json.loads(files["tokenizer.json"])
+    kind = rng.choice(["prefix", "suffix", "infix", "url"])
+    values[f"{kind}_pattern"] = rng.choice(["(a+)+$", "(.|o)*z", "(?:o?){40}x", "o*o*o*z", "(", "(?#", "[", "(?i)o"])
+    return _case("slow rules", files | {"tokenizer.json": json.dumps(values).encode()}, exits(0, 4))
+
+
+def _json_case(rng: random.Random, model: Path, flavour: str, name: str) -> Case:
+    files = _read(model)
+    values = json.loads(files[name])
     for _ in range(rng.choice([1, 1, 2])):
         _change(rng, values)
     data = json.dumps(values).encode()
     if rng.random() < 0.3:
         data = _mangle(rng, data)
-    return _case("vocabulary", files | {"vocab.json": data}, exits(0, 4))
+    return _case(flavour, files | {name: data}, exits(0, 4))
 
 
 def graph_case(rng: random.Random, model: Path) -> Case:
@@ -79,7 +95,7 @@ def graph_case(rng: random.Random, model: Path) -> Case:
 
 
 def artifact_case(rng: random.Random, model: Path) -> Case:
-    return rng.choice([manifest_case, vocabulary_case, graph_case])(rng, model)
+    return rng.choice([manifest_case, vocabulary_case, rules_case, graph_case])(rng, model)
 
 
 def _case(flavour: str, files: dict[str, bytes], codes: frozenset[int], *, sums: bool = True) -> Case:
@@ -101,7 +117,7 @@ def _case(flavour: str, files: dict[str, bytes], codes: frozenset[int], *, sums:
 
 
 def _read(model: Path) -> dict[str, bytes]:
-    return {name: (model / name).read_bytes() for name in ("manifest.json", "vocab.json", "model.onnx")}
+    return {name: (model / name).read_bytes() for name in _FILES}
 
 
 def _change(rng: random.Random, values: Any) -> None:

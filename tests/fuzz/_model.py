@@ -31,7 +31,7 @@ def make_model(folder: Path) -> Path:
 
     run = folder / "run"
     run.mkdir()
-    vocabulary = Vocabulary(tokens=("<unk>", "<pad>", *_TOKENS), lowercase=True)
+    vocabulary = Vocabulary(tokens=("<unk>", "<pad>", *_TOKENS), lowercase=True, html_entities=True)
     architecture = Architecture("lstm", len(vocabulary), embedding_dim=6, hidden_size=8)
     torch.manual_seed(0)
     model = SentimentClassifier(architecture)

@@ -76,6 +76,9 @@ def test_a_taken_name_is_an_error() -> None:
 def test_names_of_one_and_of_several_models() -> None:
     assert result_names(["gru"], "p_") == ["p_sentiment", "p_score"]
     assert result_names(["lstm", "gru"]) == ["lstm_score", "lstm_sentiment", "gru_score", "gru_sentiment"]
+    assert result_names(["lstm-small", "my é.2"], "p-")[::2] == ["p-lstm_small_score", "p-my_é_2_score"]
+    with pytest.raises(UsageError, match=r"lstm-small and lstm\.small: would share the column 'lstm_small_score'"):
+        result_names(["lstm-small", "gru", "lstm.small"])
     with pytest.raises(UsageError, match="--model gru: given twice"):
         result_names(["gru", "gru"])
 

@@ -48,7 +48,7 @@ def build_graph(
     last: str | None = None
     if precision != "int8":
         states, last = _add_layers(graph, architecture, embedding, ids, layers)
-    elif architecture.name == "lstm":
+    elif architecture.cell == "lstm":
         states, last = int8_lstm.add_layers(graph, embedding, ids, layers)
         head = int8_lstm.pad_head(head, architecture.hidden_size)
     else:
@@ -65,7 +65,7 @@ def build_graph(
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            f"sentscore_{architecture.name}",
+            f"sentscore_{architecture.cell}",
             [
                 helper.make_tensor_value_info("token_ids", TensorProto.INT32, axes),
                 helper.make_tensor_value_info("lengths", TensorProto.INT32, axes[:1]),
@@ -94,7 +94,7 @@ def _stack_weights(architecture: Architecture, tensors: Mapping[str, Array], lay
         directions = []
         for direction in ("forward", "backward"):
             parts = [tensors[f"layers.{layer}.{direction}.{name}"] for name in names]
-            directions.append(np.concatenate([to_onnx_gates(part, architecture.name) for part in parts]))
+            directions.append(np.concatenate([to_onnx_gates(part, architecture.cell) for part in parts]))
         return np.stack(directions)
 
     return {"W": stack("weight_ih"), "R": stack("weight_hh"), "B": stack("bias_ih", "bias_hh")}
@@ -109,7 +109,7 @@ def _add_layers(
         The names of the last layer's states [T, B, 2H] and of its last states [2, B, H].
     """
     attributes: dict[str, Any] = {"direction": "bidirectional", "hidden_size": architecture.hidden_size}
-    if architecture.name == "gru":
+    if architecture.cell == "gru":
         attributes["linear_before_reset"] = 1  # torch applies the reset gate after the matrix product
     x = graph.add("Gather", [graph.add_constant("embedding", embedding, np.float32), ids], "embedded", axis=0)
     # 0 copies the input's size of that axis: [T, B, 2, H] -> [T, B, 2H].
@@ -117,7 +117,7 @@ def _add_layers(
     for layer, weights in enumerate(layers):
         constants = [graph.add_constant(f"{name}_{layer}", value, np.float32) for name, value in weights.items()]
         inputs, outputs = [x, *constants, "lengths"], [f"states_{layer}", f"last_{layer}"]
-        graph.add_multiple(architecture.name.upper(), inputs, outputs, **attributes)  # [T, 2, B, H]
+        graph.add_multiple(architecture.cell.upper(), inputs, outputs, **attributes)  # [T, 2, B, H]
         by_text = graph.add("Transpose", [outputs[0]], f"by_text_{layer}", perm=[0, 2, 1, 3])
         x = graph.add("Reshape", [by_text, merged], f"hidden_{layer}")  # [T, B, 2H]
     return x, outputs[1]

@@ -188,7 +188,7 @@ def _prepare(
     from sentscore.columns import result_names
     from sentscore.formats import parse_format
     from sentscore.jobs import check_inputs, plan_jobs, plan_whole
-    from sentscore.model.artifact import load_artifact
+    from sentscore.model.artifact import load_artifacts
     from sentscore.scorer import Scorer
 
     if whole and (column is not None or format is not None or skip_existing):
@@ -204,7 +204,7 @@ def _prepare(
         jobs = _without_existing(jobs, on_skip)
         if not jobs:
             return [], []
-    artifacts = [load_artifact(model) for model in models]
+    artifacts = load_artifacts(models)
     check_inputs(jobs, result_names([artifact.name for artifact in artifacts], prefix), column=column)
     scorers = [Scorer(artifact, options) for artifact in artifacts]
     for scorer in scorers:

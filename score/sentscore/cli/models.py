@@ -12,6 +12,7 @@ from sentscore.cli.lines import clean_line, echo_json
 from sentscore.cli.options import JsonOption
 
 _WIDEST: Final = 10_000
+_DIGEST_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ModelInfo:
         accuracy: The share of the test reviews that the model gets right; None where the manifest does not say.
         size: The size of its files in bytes.
         path: Its folder.
+        digest: The first digits of its manifest's sha256: `--model NAME@DIGEST` takes no other weights.
+        purpose: What it is for, or an empty text.
     """
 
     name: str
@@ -31,6 +34,8 @@ class ModelInfo:
     accuracy: float | None
     size: int
     path: str
+    digest: str
+    purpose: str
 
 
 def models_cli(as_json: JsonOption = False) -> None:
@@ -49,17 +54,21 @@ def models_cli(as_json: JsonOption = False) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    for heading in ("name", "architecture", "test accuracy", "size", "where"):
+    for heading in ("name", "digest", "architecture", "test accuracy", "size", "where"):
         table.add_column(heading, no_wrap=True)
     for info in infos:
         accuracy = "-" if info.accuracy is None else f"{100 * info.accuracy:.2f} %"
-        table.add_row(info.name, info.architecture, accuracy, f"{info.size / 1e6:.1f} MB", clean_line(info.path))
+        size = f"{info.size / 1e6:.1f} MB"
+        table.add_row(info.name, info.digest, info.architecture, accuracy, size, clean_line(info.path))
     console = Console()
     widest = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
     console.width = max(console.width, widest)  # a path can be copied whole, even from a narrow terminal
     with console.capture() as capture:
         console.print(table, markup=False)
     typer.echo(capture.get(), nl=False)
+    purposes = [f"{info.name}: {clean_line(info.purpose)}" for info in infos if info.purpose]
+    if purposes:
+        typer.echo("\n".join(["", *purposes]))
 
 
 def models() -> list[ModelInfo]:
@@ -82,6 +91,8 @@ def models() -> list[ModelInfo]:
                 accuracy=measured if isinstance(measured, float) else None,
                 size=artifact.size,
                 path=str(artifact.path),
+                digest=artifact.manifest_sha256[:_DIGEST_DIGITS],
+                purpose=artifact.manifest.purpose,
             )
         )
     return infos
@@ -89,5 +100,5 @@ def models() -> list[ModelInfo]:
 
 def _describe(architecture: Mapping[str, Any]) -> str:
     pooling = " and ".join(architecture["pooling"])
-    cell = architecture["name"].upper()
+    cell = architecture["cell"].upper()
     return f"Bi{cell}, {architecture['num_layers']} x {architecture['hidden_size']}, {pooling} pooling"

@@ -59,7 +59,8 @@ ModelOption = Annotated[
         "--model",
         "-m",
         metavar="lstm|gru|PATH",
-        help="A shipped model, or the folder of an exported one. May be repeated.  [default: lstm]",
+        help="A shipped model, or the folder of an exported one. lstm@DIGEST refuses other weights. May be repeated.  "
+        "[default: lstm]",
         autocompletion=complete_model,
     ),
 ]

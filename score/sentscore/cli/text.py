@@ -79,12 +79,12 @@ def text(
         SentscoreError: A model cannot be loaded, or a text is not UTF-8.
     """
     from sentscore.columns import result_columns, result_names
-    from sentscore.model.artifact import load_artifact
+    from sentscore.model.artifact import load_artifacts
     from sentscore.scorer import Scorer
     from sentscore.sinks.values import to_json_values
     from sentscore.text.normalize import as_text_array
 
-    artifacts = [load_artifact(model) for model in models]
+    artifacts = load_artifacts(models)
     names = result_names([artifact.name for artifact in artifacts])
     every = list(_read_texts(texts))
     array = as_text_array(every)
@@ -92,9 +92,9 @@ def text(
     scores = {}
     for artifact in artifacts:
         engine = Scorer(artifact, options).engine
-        if artifact.vocabulary_sha256 not in encoded:
-            encoded[artifact.vocabulary_sha256] = engine.encode(array).result()
-        scores[artifact.name] = engine.score_distinct(encoded[artifact.vocabulary_sha256])
+        if artifact.encoding not in encoded:
+            encoded[artifact.encoding] = engine.encode(array).result()
+        scores[artifact.name] = engine.score_distinct(encoded[artifact.encoding])
     columns = [to_json_values(name, column) for name, column in zip(names, result_columns(scores), strict=True)]
     rows = zip(*columns, strict=True)
     return [ScoredText(each, dict(zip(names, row, strict=True))) for each, row in zip(every, rows, strict=True)]

@@ -154,7 +154,7 @@ def multiply_adds_per_token(architecture: Mapping[str, Any]) -> float:
 
     They are gates x units x (inputs + units) in both directions of every layer.
     """
-    gates = 4 if architecture["name"] == "lstm" else 3
+    gates = 4 if architecture["cell"] == "lstm" else 3
     hidden, inputs, total = architecture["hidden_size"], architecture["embedding_dim"], 0
     for _ in range(architecture["num_layers"]):
         total += 2 * gates * hidden * (inputs + hidden)

@@ -162,7 +162,7 @@ def score_blocks(
         for scorer in scorers:
             wanted = ~block.scores.known[scorer.name][part.rows]
             if wanted.any():
-                encoded = part.encoded[scorer.artifact.vocabulary_sha256].result()
+                encoded = part.encoded[scorer.artifact.encoding].result()
                 scoring = scorer.engine.submit(encoded, pool, wanted=wanted)
                 block.scorings.append(scoring)
                 block.scores.follow(scorer.name, part.rows, scoring.scores_so_far)
@@ -182,7 +182,7 @@ def _encode_blocks(
     """
     engines: dict[str, Engine] = {}
     for scorer in scorers:
-        engines.setdefault(scorer.artifact.vocabulary_sha256, scorer.engine)
+        engines.setdefault(scorer.artifact.encoding, scorer.engine)
     blocks_ahead = max(engine.blocks_ahead for engine in engines.values())
     waiting: deque[_Part] = deque()
     names = [scorer.name for scorer in scorers]

@@ -27,7 +27,6 @@ from sentscore.scorer import Scorer
 from sentscore.sinks import Shape, Target, open_sink
 from sentscore.sources import STDIN, Source, open_source, open_stream, whole_files
 from sentscore.text.normalize import VERSION as TEXT_VERSION
-from sentscore.text.rules import stored_rules
 
 METADATA_KEY: Final = b"sentscore"
 """The key of the Parquet schema metadata that says what made the results."""
@@ -187,7 +186,7 @@ def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextM
         "gpu": device_name() if "cuda" in devices else None,
         "arithmetic": describe_arithmetic(),
         "text": TEXT_VERSION,
-        "tokenizer": stored_rules().spacy_version,
+        "tokenizer": [scorer.vocabulary.rules.spacy_version for scorer in scorers],
         "normalization": [scorer.vocabulary.normalization for scorer in scorers],
         "libraries": [f"Python {platform.python_version()}", f"pyarrow {pa.__version__}"],
     }

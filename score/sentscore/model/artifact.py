@@ -1,6 +1,7 @@
-"""Finds and verifies model artifacts: one folder with a graph, a vocabulary and a manifest.
+"""Finds and verifies model artifacts: one folder with a graph, a vocabulary, tokenizer rules and a manifest.
 
-lstm/model.onnx  lstm/model.int8.onnx  lstm/model.fp16.onnx  lstm/vocab.json  lstm/manifest.json  lstm/README.md
+lstm/model.onnx  lstm/model.int8.onnx  lstm/model.fp16.onnx
+lstm/vocab.json  lstm/tokenizer.json   lstm/manifest.json  lstm/README.md
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import json
 import os
 import re
 import stat
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,8 +23,11 @@ from sentscore.model.options import PRECISIONS, Precision
 if TYPE_CHECKING:
     from sentscore.text.vocabulary import Vocabulary
 
-FORMAT_VERSION: Final = 1
-"""The version of manifest.json, and of the graph's inputs and outputs."""
+FORMAT_VERSION: Final = 2
+"""The version of artifacts that are made now: of manifest.json, and of the graph's inputs and outputs."""
+
+FORMAT_VERSIONS: Final = (1, 2)
+"""The versions that are read. Artifacts of version 1 have no tokenizer.json: they take the rules of this package."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Layout:
     model_int8: str = "model.int8.onnx"
     model_fp16: str = "model.fp16.onnx"
     vocabulary: str = "vocab.json"
+    tokenizer: str = "tokenizer.json"
     manifest: str = "manifest.json"
     card: str = "README.md"
 
@@ -44,7 +50,9 @@ class Layout:
 LAYOUT: Final = Layout()
 
 _POOLINGS: Final = {"max", "mean", "last"}
-_LONGEST_NAME: Final = 100
+LONGEST_NAME: Final = 100
+LONGEST_PURPOSE: Final = 300
+_PINNED: Final = re.compile("(.*)@([0-9A-Fa-f]{7,64})", re.DOTALL)  # a model, and the digits its digest begins with
 _LARGEST_MANIFEST: Final = 16 << 20  # bytes; those that the exporter writes have 6,000
 _LARGEST_FILE: Final = (1 << 31) - 1  # bytes; ONNX's format takes no more
 
@@ -67,7 +75,7 @@ class Manifest:
     """The content of manifest.json.
 
     Attributes:
-        name: The model's name, for example `lstm`.
+        name: The artifact's name, for example `lstm`.
         files: The entry of every other file that scoring reads, by its name.
         architecture: The cell, the sizes and the pooling.
         data: What the model was trained on: sizes, split, seed.
@@ -78,6 +86,7 @@ class Manifest:
         versions: The versions of the libraries that made the artifact.
         commit: The commit of the code that made it, or an empty text.
         precisions: How the scores of each further graph on the validation reviews compare with those in fp32.
+        purpose: What the model is for, in one line, or an empty text.
         format_version: The version of this format.
     """
 
@@ -92,11 +101,15 @@ class Manifest:
     versions: dict[str, str]
     commit: str = ""
     precisions: dict[Precision, Any] = field(default_factory=dict)
+    purpose: str = ""
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
         """Returns the content of manifest.json."""
         content = asdict(self)
+        if self.format_version == 1:
+            del content["purpose"]
+            content["architecture"] = _rename(content["architecture"], "cell", "name")
         ordered = {"format_version": content.pop("format_version"), **content}
         return json.dumps(ordered, indent=2, ensure_ascii=False) + "\n"
 
@@ -110,12 +123,16 @@ class Manifest:
         try:
             values: dict[str, Any] = json.loads(content)
             version = values["format_version"]
-            if version != FORMAT_VERSION or isinstance(version, (bool, float)):
+            if version not in FORMAT_VERSIONS or isinstance(version, (bool, float)):
+                known = " and ".join(map(str, FORMAT_VERSIONS))
                 raise ArtifactError(
-                    f"{file}: format version {shorten(version)}, but this sentscore reads {FORMAT_VERSION}: "
+                    f"{file}: format version {shorten(version)}, but this sentscore reads {known}: "
                     "update sentscore or export the model again"
                 )
             values.setdefault("precisions", {})  # manifests of models that have float32 alone may lack it
+            if version == 1:
+                values["purpose"] = ""
+                values["architecture"] = _rename(values["architecture"], "name", "cell")
             json.dumps(values, ensure_ascii=False).encode("utf-8")  # fails on half a character
             _check_values(values)
             values["files"] = {
@@ -126,6 +143,11 @@ class Manifest:
             raise ArtifactError(
                 f"{file}: not a manifest ({type(error).__name__}: {error}): export the model again"
             ) from error
+
+
+def _rename(fields: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """Returns the fields with another name for one of them, in their order."""
+    return {new if name == old else name: value for name, value in fields.items()}
 
 
 def _check_values(values: dict[str, Any]) -> None:
@@ -140,7 +162,10 @@ def _check_values(values: dict[str, Any]) -> None:
             raise ValueError(f"{name} {shorten(value)}")
 
     name, files, architecture, precisions = (values[key] for key in ("name", "files", "architecture", "precisions"))
-    check(isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable(), "name", name)
+    check(isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable(), "name", name)
+    purpose = values["purpose"]
+    is_line = isinstance(purpose, str) and len(purpose) <= LONGEST_PURPOSE and (not purpose or purpose.isprintable())
+    check(is_line, "purpose", purpose)
     for key in ("data", "recipe", "metrics", "calibration", "parity", "versions"):
         check(isinstance(values[key], dict), key, values[key])
     check(isinstance(values["commit"], str), "commit", values["commit"])
@@ -150,7 +175,7 @@ def _check_values(values: dict[str, Any]) -> None:
             raise ValueError(f"{shorten(file)} is not a plain file name")
         check(_is_whole(entry["size"], least=0) and entry["size"] <= _LARGEST_FILE, f"size of {file}", entry["size"])
         check(bool(re.fullmatch("[0-9a-f]{64}", entry["sha256"])), f"sha256 of {file}", entry["sha256"])
-    check(architecture["name"] in ("lstm", "gru"), "architecture", architecture["name"])
+    check(architecture["cell"] in ("lstm", "gru"), "architecture", architecture["cell"])
     for key in ("vocab_size", "embedding_dim", "hidden_size", "num_layers"):
         check(_is_whole(architecture[key], least=1), key, architecture[key])
     pooling = architecture["pooling"]
@@ -174,7 +199,7 @@ class Artifact:
     """A verified artifact.
 
     Attributes:
-        name: The model's name.
+        name: The manifest's name, or the folder's beside another model of that name.
         path: The artifact's folder.
         manifest: The content of manifest.json.
         manifest_sha256: The sha256 of manifest.json in hexadecimal. It stands for the whole artifact, since the
@@ -182,6 +207,7 @@ class Artifact:
         size: The size of the files that scoring reads, in bytes.
         graphs: The verified bytes of the graph in each precision that the model has.
         vocabulary: The verified text of vocab.json.
+        tokenizer: The verified text of tokenizer.json; None in an artifact of format version 1.
     """
 
     name: str
@@ -191,22 +217,33 @@ class Artifact:
     size: int
     graphs: dict[Precision, bytes]
     vocabulary: str
+    tokenizer: str | None = None
 
     @property
     def vocabulary_sha256(self) -> str:
-        """The sha256 of vocab.json in hexadecimal: models in which it is equal have the same token ids."""
+        """The sha256 of vocab.json in hexadecimal."""
         return self.manifest.files[LAYOUT.vocabulary].sha256
 
+    @property
+    def encoding(self) -> str:
+        """The sha256 of the files that token ids depend on: models in which it is equal have the same token ids."""
+        files = self.manifest.files
+        return " ".join(files[name].sha256 for name in (LAYOUT.vocabulary, LAYOUT.tokenizer) if name in files)
+
     def read_vocabulary(self) -> Vocabulary:
-        """Returns the vocabulary.
+        """Returns the vocabulary, which carries the tokenizer rules.
 
         Raises:
-            ArtifactError: It is damaged, of another version, or not the one that the manifest describes.
+            ArtifactError: It or the rules are damaged, of another version, or not what the manifest describes.
         """
+        from sentscore.text.rules import parse_rules
         from sentscore.text.vocabulary import Vocabulary
 
         file = self.path / LAYOUT.vocabulary
-        vocabulary = Vocabulary.from_json(self.vocabulary, file=file)
+        rules = None
+        if self.tokenizer is not None:
+            rules = parse_rules(self.tokenizer, file=self.path / LAYOUT.tokenizer)
+        vocabulary = Vocabulary.from_json(self.vocabulary, rules, file=file)
         expected = self.manifest.architecture["vocab_size"]
         if len(vocabulary) != expected:
             raise ArtifactError(f"{file}: {len(vocabulary):,} tokens, the manifest says {expected:,}: export again")
@@ -244,19 +281,48 @@ def locate_artifact(name_or_path: str | Path) -> Path:
     names = ", ".join(shipped) or "none"
     if is_folder:
         raise ArtifactError(f"{path}: a folder without {LAYOUT.manifest}: name an exported model")
-    raise ArtifactError(f"model {str(name_or_path)!r}: no such model: use one of {names}, or an artifact's folder")
+    hint = "; behind an @ stand at least 7 hexadecimal digits" if "@" in path.name else ""
+    raise ArtifactError(
+        f"model {str(name_or_path)!r}: no such model: use one of {names}, or an artifact's folder{hint}"
+    )
+
+
+def load_artifacts(models: Iterable[str | Path]) -> list[Artifact]:
+    """Reads and verifies artifacts as `load_artifact` does. Those with equal names take the names of their folders.
+
+    Raises:
+        ArtifactError: A model is missing, was changed since its export, or is none that sentscore exported.
+    """
+    artifacts = [load_artifact(model) for model in models]
+    names = [artifact.name for artifact in artifacts]
+    return [
+        replace(artifact, name=artifact.path.resolve().name) if names.count(artifact.name) > 1 else artifact
+        for artifact in artifacts
+    ]
 
 
 def load_artifact(name_or_path: str | Path) -> Artifact:
     """Reads an artifact and verifies the sha256 of its files. They are read once, so what is returned was verified.
 
+    Args:
+        name_or_path: The name of a shipped model or the path of an artifact's folder. `lstm@1a2b3c4` also says what the
+            sha256 of its manifest must begin with: at least 7 digits.
+
     Raises:
-        ArtifactError: The model is missing, was changed since its export, or is none that sentscore exported.
+        ArtifactError: The model is missing, was changed since its export, is none that sentscore exported, or is
+            another one than the digits say.
     """
-    folder = locate_artifact(name_or_path)
+    pinned = _PINNED.fullmatch(str(name_or_path))
+    folder = locate_artifact(pinned[1] if pinned else name_or_path)
     content = _read(folder / LAYOUT.manifest)
+    digest = hashlib.sha256(content).hexdigest()
+    if pinned and not digest.startswith(pinned[2].lower()):
+        raise ArtifactError(
+            f"model {str(name_or_path)!r}: the weights in {folder} are {digest[:12]}: name these, or the folder of a "
+            "copy of the others"
+        )
     manifest = Manifest.from_json(content, file=folder / LAYOUT.manifest)
-    for required in (LAYOUT.model, LAYOUT.vocabulary):
+    for required in (LAYOUT.model, LAYOUT.vocabulary, *([LAYOUT.tokenizer] if manifest.format_version > 1 else [])):
         if required not in manifest.files:
             raise ArtifactError(f"{folder / LAYOUT.manifest}: does not list {required}: export the model again")
     files = {name: _read(folder / name, expected) for name, expected in manifest.files.items()}
@@ -268,19 +334,25 @@ def load_artifact(name_or_path: str | Path) -> Artifact:
             tokens=manifest.architecture["vocab_size"],
             weights={LAYOUT.model: len(graphs["fp32"])} if precision == "fp16" else None,
         )
-    try:
-        vocabulary = files[LAYOUT.vocabulary].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ArtifactError(f"{folder / LAYOUT.vocabulary}: not UTF-8 ({error}): export the model again") from error
     return Artifact(
         name=manifest.name,
         path=folder,
         manifest=manifest,
-        manifest_sha256=hashlib.sha256(content).hexdigest(),
+        manifest_sha256=digest,
         size=sum(map(len, files.values())),
         graphs=graphs,
-        vocabulary=vocabulary,
+        vocabulary=_decode(files[LAYOUT.vocabulary], folder / LAYOUT.vocabulary),
+        tokenizer=(
+            _decode(files[LAYOUT.tokenizer], folder / LAYOUT.tokenizer) if manifest.format_version > 1 else None
+        ),
     )
+
+
+def _decode(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{path}: not UTF-8 ({error}): export the model again") from error
 
 
 def _read(path: Path, expected: FileEntry | None = None) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sentscore.errors import ArtifactError, DeviceError, SentscoreError, UsageError
-from sentscore.model.artifact import FORMAT_VERSION, LAYOUT, Artifact
+from sentscore.model.artifact import LAYOUT, Artifact
 from sentscore.model.cpu import multiplies_int8
 from sentscore.model.cuda import cuda_devices
 from sentscore.model.options import Device, Precision, PrecisionChoice
@@ -172,7 +172,7 @@ def lacks_memory(error: BaseException) -> bool:
 
 def has_scan(artifact: Artifact, precision: str) -> bool:
     """Returns whether the graph's recurrent layers are Scans of small nodes, as in the GRU's int8 graph."""
-    return precision == "int8" and bool(artifact.manifest.architecture["name"] == "gru")
+    return precision == "int8" and bool(artifact.manifest.architecture["cell"] == "gru")
 
 
 def run_bound(
@@ -271,8 +271,8 @@ def _verify(artifact: Artifact, session: Any, file: Path) -> None:  # noqa: ANN4
         raise ArtifactError(f"{file}: inputs {inputs}, outputs {outputs} are not sentscore's: export the model again")
     found = session.get_modelmeta().custom_metadata_map
     expected = {
-        "format_version": str(FORMAT_VERSION),
-        "name": artifact.name,
+        "format_version": str(artifact.manifest.format_version),
+        "name": artifact.manifest.name,
         "vocabulary_sha256": artifact.vocabulary_sha256,
     }
     for key, value in expected.items():

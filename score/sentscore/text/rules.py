@@ -1,19 +1,21 @@
-"""Reads the rules by which a word is cut into tokens: those of spaCy's English tokenizer, stored beside this file.
+"""Reads the rules by which a word is cut into tokens: those of spaCy's English tokenizer, as data.
 
 Scoring and training never ask spaCy itself, so that no score changes with the spaCy that happens to be installed.
-`python -m sentscore_train.data.tokenizer_rules` makes the file.
+Training takes the rules in rules.json, which `python -m sentscore_train.data.tokenizer_rules` makes. A model carries
+the rules that it was trained with in its tokenizer.json, which has the same form.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sentscore.errors import ArtifactError
+from sentscore.errors import ArtifactError, shorten
+from sentscore.text.rule_check import check_rules
 
 RULES_FILE: Final = Path(__file__).with_name("rules.json")
 FORMAT_VERSION: Final = 3
@@ -61,6 +63,13 @@ class Rules:
     infix = _compiled("infix_pattern")
     url = _compiled("url_pattern")
 
+    def to_json(self) -> str:
+        """Returns the content of rules.json or tokenizer.json, a field a line."""
+        content = {"format_version": FORMAT_VERSION, **asdict(self)}
+        return (
+            "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in content.items()) + "\n}\n"
+        )
+
 
 @cache
 def stored_rules() -> Rules:
@@ -69,11 +78,34 @@ def stored_rules() -> Rules:
     Raises:
         ArtifactError: The file has another format version.
     """
-    fields = json.loads(RULES_FILE.read_text(encoding="utf-8"))
-    version = fields.pop("format_version")
-    if version != FORMAT_VERSION:
+    content = json.loads(RULES_FILE.read_text(encoding="utf-8"))
+    _check_version(content.pop("format_version"), RULES_FILE, "install sentscore again")
+    return Rules(**content)
+
+
+def parse_rules(content: str, *, file: Path | str = "tokenizer.json") -> Rules:
+    """Returns the rules in the content of a model's tokenizer.json, which may come from anyone.
+
+    Raises:
+        ArtifactError: They are no rules, of another format version, or could make a word take more than linear time.
+    """
+    try:
+        values: dict[str, Any] = json.loads(content)
+        _check_version(values.pop("format_version"), file, "update sentscore or export the model again")
+        rules = Rules(**{field.name: values.pop(field.name) for field in fields(Rules)})
+        if values:
+            raise ValueError(f"fields {shorten(sorted(values))}")
+        if rules == stored_rules():
+            return stored_rules()  # whose patterns may be compiled already
+        check_rules(asdict(rules))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        raise ArtifactError(f"{file}: no tokenizer rules ({reason}): export the model again") from error
+    return rules
+
+
+def _check_version(version: object, file: Path | str, remedy: str) -> None:
+    if version != FORMAT_VERSION or isinstance(version, (bool, float)):
         raise ArtifactError(
-            f"{RULES_FILE}: format version {version}, but this sentscore reads {FORMAT_VERSION}: "
-            "install sentscore again"
+            f"{file}: format version {shorten(version)}, but this sentscore reads {FORMAT_VERSION}: {remedy}"
         )
-    return Rules(**fields)

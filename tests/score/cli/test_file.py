@@ -276,11 +276,11 @@ class TestFileErrors:
     ) -> None:
         model = shutil.copytree(tiny_artifact, tmp_path / "newer")
         manifest = json.loads((model / "manifest.json").read_text())
-        (model / "manifest.json").write_text(json.dumps({**manifest, "format_version": 2}))
+        (model / "manifest.json").write_text(json.dumps({**manifest, "format_version": 3}))
         assert_one_line(
             invoke("file", reviews, "-m", model),
             4,
-            r"manifest\.json: format version 2, but .* reads 1: update sentscore",
+            r"manifest\.json: format version 3, but .* reads 1 and 2: update sentscore",
         )
         assert files(tmp_path) == ["newer", "reviews.csv"]
 

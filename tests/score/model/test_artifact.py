@@ -4,12 +4,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sentscore import ArtifactError
 from sentscore.model import artifact as artifact_module
-from sentscore.model.artifact import FileEntry, load_artifact, locate_artifact
+from sentscore.model.artifact import FileEntry, Manifest, load_artifact, load_artifacts, locate_artifact
+from sentscore.model.options import ModelOptions
 from sentscore.scorer import Scorer
+
+FORMAT_1 = Path(__file__).parents[2] / "data" / "format-1"
+"""Small models of random weights, made when artifacts had no tokenizer.json, and their scores."""
+
+TOLERANCES = {"fp32": 1e-5, "int8": 5e-3, "fp16": 1e-5}  # other CPUs round otherwise
 
 
 @pytest.fixture
@@ -26,11 +33,11 @@ def test_an_artifact_is_verified_and_read(copy) -> None:
     artifact = load_artifact(copy)
     assert artifact.name == "lstm"
     assert artifact.graphs["fp32"] == (copy / "model.onnx").read_bytes()
-    assert artifact.size == sum((copy / name).stat().st_size for name in ("model.onnx", "vocab.json"))
+    assert artifact.size == sum((copy / name).stat().st_size for name in ("model.onnx", "vocab.json", "tokenizer.json"))
     assert artifact.manifest.files["model.onnx"] == FileEntry.from_content(artifact.graphs["fp32"])
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "vocab.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "vocab.json", "tokenizer.json"])
 def test_a_file_that_was_changed_is_refused(copy, name) -> None:
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -39,7 +46,7 @@ def test_a_file_that_was_changed_is_refused(copy, name) -> None:
         load_artifact(copy)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "vocab.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "vocab.json", "tokenizer.json"])
 def test_a_file_that_is_missing_is_refused(copy, name) -> None:
     (copy / name).unlink()
     with pytest.raises(ArtifactError, match=rf"{name}: cannot be read \(No such file or directory\)"):
@@ -49,9 +56,10 @@ def test_a_file_that_is_missing_is_refused(copy, name) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 99}, "format version 99, but this sentscore reads 1: update sentscore"),
+        ({"format_version": 99}, "format version 99, but this sentscore reads 1 and 2: update sentscore"),
         ({"files": {}}, r"does not list model\.onnx"),
         ({"files": None}, "not a manifest"),
+        ({"purpose": "two\nlines"}, "purpose 'two"),
         ({"files": {"../model.onnx": {"sha256": "", "size": 0}}}, r"'\.\./model\.onnx' is not a plain file name"),
     ],
 )
@@ -72,6 +80,63 @@ def test_a_manifest_that_is_not_json_is_refused(copy) -> None:
     (copy / "manifest.json").write_text("{")
     with pytest.raises(ArtifactError, match="not a manifest"):
         load_artifact(copy)
+
+
+def test_an_artifact_without_its_tokenizer_rules_is_refused(copy) -> None:
+    files = json.loads((copy / "manifest.json").read_text())["files"]
+    del files["tokenizer.json"]
+    change_manifest(copy, files=files)
+    with pytest.raises(ArtifactError, match=r"does not list tokenizer\.json: export the model again"):
+        load_artifact(copy)
+
+
+def test_digits_behind_a_name_pin_the_weights(copy, tiny_gru_artifact) -> None:
+    digest = load_artifact(copy).manifest_sha256
+    for digits in (digest[:7], digest[:12].upper(), digest):
+        assert Scorer.load(f"{copy}@{digits}", device="cpu").manifest_sha256 == digest
+    other = load_artifact(tiny_gru_artifact).manifest_sha256[:7]
+    with pytest.raises(ArtifactError, match=rf"@{other}': the weights in {copy} are {digest[:12]}: name these"):
+        load_artifact(f"{copy}@{other}")
+    for digits in (digest[:6], digest + "0", "latest!"):
+        with pytest.raises(ArtifactError, match=r"no such model: .* at least 7 hexadecimal digits"):
+            load_artifact(f"{copy}@{digits}")
+
+
+def test_a_change_of_any_file_is_another_digest(copy) -> None:
+    pinned = f"{copy}@{load_artifact(copy).manifest_sha256[:7]}"
+    change_manifest(copy, commit="another")
+    with pytest.raises(ArtifactError, match="the weights in"):
+        load_artifact(pinned)
+
+
+def test_models_of_one_name_take_the_names_of_their_folders(copy, tiny_artifact, tiny_gru_artifact) -> None:
+    both = load_artifacts([tiny_artifact, copy])
+    assert [artifact.name for artifact in both] == ["lstm", "model"]
+    assert [artifact.name for artifact in load_artifacts([copy, tiny_gru_artifact])] == ["lstm", "gru"]
+    text = ["a great film"]
+    assert Scorer(both[1], ModelOptions("cpu")).score(text) == Scorer.load(tiny_artifact, device="cpu").score(text)
+
+
+def test_the_folder_one_stands_in_has_a_name(copy, tiny_artifact, monkeypatch) -> None:
+    monkeypatch.chdir(copy)
+    assert [artifact.name for artifact in load_artifacts([".", tiny_artifact])] == ["model", "lstm"]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_the_first_format_gives_the_scores_that_it_always_gave(kind) -> None:
+    stored = json.loads((FORMAT_1 / "scores.json").read_text())
+    for precision, expected in stored["scores"][kind].items():
+        found = Scorer.load(FORMAT_1 / kind, device="cpu", precision=precision)
+        assert not found.vocabulary.html_entities
+        scores = found.score(stored["texts"])
+        np.testing.assert_allclose(scores, np.array(expected, np.float32), rtol=0, atol=TOLERANCES[precision])
+
+
+def test_a_manifest_of_the_first_format_is_read_and_written_as_it_is() -> None:
+    content = (FORMAT_1 / "gru" / "manifest.json").read_bytes()
+    manifest = Manifest.from_json(content)
+    assert (manifest.name, manifest.architecture["cell"], manifest.format_version) == ("gru", "gru", 1)
+    assert manifest.to_json().encode() == content
 
 
 def test_a_name_stands_for_a_shipped_artifact(tiny_artifact, tmp_path, monkeypatch) -> None:

@@ -39,7 +39,7 @@ def test_reviews_become_an_artifact_that_scores(imdb, tmp_path, kind) -> None:
 
     exported = CliRunner().invoke(export_app, [str(run_dir), str(out_dir), "--parity-batches", "3"])
     assert exported.exit_code == 0, exported.output
-    assert f"{out_dir}: {kind}," in exported.stdout
+    assert f"{out_dir}: {out_dir.name}," in exported.stdout
     assert "over 3 batches" in exported.stdout
     assert (out_dir / "plots" / "curves.svg").exists()
     scores = Scorer.load(out_dir, device="cpu").score(["A great film.", ""])

@@ -19,7 +19,7 @@ def small(kind: str, pooling: tuple[str, ...] = ("max",), dropout: Dropout | Non
 def packed_reference(model: SentimentClassifier, token_ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """torch's own packed sequences with the same weights."""
     a = model.architecture
-    recurrent = CELLS[a.name](a.embedding_dim, a.hidden_size, a.num_layers, bidirectional=True)
+    recurrent = CELLS[a.cell](a.embedding_dim, a.hidden_size, a.num_layers, bidirectional=True)
     tensors = {}
     for layer in range(a.num_layers):
         for direction, suffix in (("forward", ""), ("backward", "_reverse")):
@@ -29,7 +29,7 @@ def packed_reference(model: SentimentClassifier, token_ids: torch.Tensor, length
     embedded = model.embedding(token_ids.t())
     packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths, enforce_sorted=False)
     states, last = recurrent(packed)
-    last = last[0] if a.name == "lstm" else last
+    last = last[0] if a.cell == "lstm" else last
     padded, _ = nn.utils.rnn.pad_packed_sequence(states, padding_value=-torch.inf)
     pooled = {
         "max": padded.amax(0),

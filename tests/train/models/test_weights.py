@@ -49,7 +49,7 @@ def test_an_exported_model_has_the_weights_and_logits_of_its_run(make_run, tmp_p
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_shipped_models_become_torch_modules(name) -> None:
     model = SentimentClassifier.from_artifact(name)
-    assert model.architecture.name == name
+    assert model.architecture.cell == name
     assert not model.training
     with torch.no_grad():
         assert torch.isfinite(model(torch.tensor([[5, 6, 7]]), torch.tensor([3]))).all()

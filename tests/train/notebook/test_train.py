@@ -71,7 +71,7 @@ def test_a_run_leaves_what_the_exporter_reads(run: Run, tmp_path: Path, cell: Ce
     assert best["preset"] == "notebook"
     assert best["temperature"] == 1.0
     assert best["architecture"] == {
-        "name": cell,
+        "cell": cell,
         "vocab_size": size,
         "embedding_dim": 4,
         "hidden_size": 8,

@@ -7,12 +7,10 @@ A model's scores depend on these rules. With the rules of another spaCy, models 
 
 from __future__ import annotations
 
-import json
 import re
 import string
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -20,7 +18,7 @@ import spacy
 from spacy.symbols import ORTH
 from spacy.tokenizer import Tokenizer
 
-from sentscore.text.rules import FORMAT_VERSION, Rules
+from sentscore.text.rules import Rules
 from sentscore_train.data import patterns
 
 _LETTERS: Final = frozenset(string.ascii_letters)
@@ -62,12 +60,6 @@ def read_rules(tokenizer: Tokenizer) -> Rules:
         urls_have_dots=not patterns.may_match_within(url, _PRINTABLE - {"."}),
         letters_stay_whole=not any(patterns.may_match_within(items, _LETTERS) for items in (prefix, suffix, infix)),
     )
-
-
-def rules_to_json(rules: Rules) -> str:
-    """Returns the content of rules.json, a field a line."""
-    fields = {"format_version": FORMAT_VERSION, **asdict(rules)}
-    return "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items()) + "\n}\n"
 
 
 def _find_pattern(method: Callable[..., Any] | None) -> re.Pattern[str]:
@@ -144,4 +136,4 @@ def _suffix_lengths(suffix: list[patterns.Item], pattern: re.Pattern[str]) -> di
 
 
 if __name__ == "__main__":
-    sys.stdout.write(rules_to_json(read_rules(spacy.blank("en").tokenizer)))
+    sys.stdout.write(read_rules(spacy.blank("en").tokenizer).to_json())

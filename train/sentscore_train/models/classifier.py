@@ -24,7 +24,7 @@ class Architecture:
     """The numbers that shape a checkpoint's tensors.
 
     Attributes:
-        name: The recurrent cell, `lstm` or `gru`.
+        cell: The recurrent cell, `lstm` or `gru`.
         vocab_size: The rows of the embedding.
         embedding_dim: The columns of the embedding.
         hidden_size: The units of each direction.
@@ -33,7 +33,7 @@ class Architecture:
             state of each direction. Several poolings are concatenated.
     """
 
-    name: Cell
+    cell: Cell
     vocab_size: int
     embedding_dim: int
     hidden_size: int = 256
@@ -48,12 +48,13 @@ class Architecture:
     @property
     def gates(self) -> int:
         """The number of blocks of `hidden_size` rows in a weight matrix: 4 in an LSTM, 3 in a GRU."""
-        return 4 if self.name == "lstm" else 3
+        return 4 if self.cell == "lstm" else 3
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Architecture:
-        """Returns the architecture that `dataclasses.asdict` made a dict of."""
-        return cls(**{**fields, "pooling": tuple(fields["pooling"])})
+        """Returns the architecture that `dataclasses.asdict` made a dict of. Older runs call the cell `name`."""
+        renamed = {"cell" if name == "name" else name: value for name, value in fields.items()}
+        return cls(**{**renamed, "pooling": tuple(fields["pooling"])})
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,12 @@ class SentimentClassifier(NamedWeights):
         self.architecture = a = architecture
         self.rates = dropout or Dropout()
         self.unk_id = unk_id
-        cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM if a.name == "lstm" else nn.GRU
+        cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM if a.cell == "lstm" else nn.GRU
         self.embedding = nn.Embedding(a.vocab_size, a.embedding_dim)
         sizes = [a.embedding_dim] + [2 * a.hidden_size] * (a.num_layers - 1)
         self.layers = nn.ModuleList(BidirectionalLayer(cell, size, a.hidden_size) for size in sizes)
         self.head = nn.Linear(a.pooled_size, 1)
-        if a.name == "lstm":
+        if a.cell == "lstm":
             self._open_forget_gates()
 
     @classmethod

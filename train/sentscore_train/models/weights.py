@@ -77,7 +77,7 @@ def read_onnx_weights(artifact: Artifact) -> dict[str, Tensor]:
             "head.weight": stored["head_weight"],
             "head.bias": stored["head_bias"],
         }
-        cell = str(artifact.manifest.architecture["name"])
+        cell = str(artifact.manifest.architecture["cell"])
         for layer in range(artifact.manifest.architecture["num_layers"]):
             for number, direction in enumerate(("forward", "backward")):
                 bias_ih, bias_hh = np.split(stored[f"B_{layer}"][number], 2)

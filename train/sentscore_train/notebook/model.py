@@ -47,7 +47,7 @@ class NotebookClassifier(NamedWeights):
         """Returns the logits, float [B], of token ids, int64 [T, B]."""
         embedded = self.dropout(self.embedding(text))  # [T, B, E]
         _, state = self.rnn(embedded)
-        hidden = state[0] if self.architecture.name == "lstm" else state  # [layers * 2, B, H]
+        hidden = state[0] if self.architecture.cell == "lstm" else state  # [layers * 2, B, H]
         last = self.dropout(torch.cat([hidden[-2], hidden[-1]], dim=1))  # [B, 2H], forward and backward
         logits: Tensor = self.fc(last).squeeze(1)
         return logits

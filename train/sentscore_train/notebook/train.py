@@ -27,7 +27,6 @@ import torch
 from torch import Tensor, nn
 
 from sentscore.errors import UsageError
-from sentscore.files import write_file
 from sentscore.progress import Progress, Report, silent
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.models.classifier import Cell
@@ -183,7 +182,7 @@ def run_notebook(
         if found is None:
             start_from_vectors(run.model, data.text.vocab.vectors, unk_id=UNK_ID, pad_id=PAD_ID)
             vocabulary = Vocabulary(tokens=data.vocabulary, lowercase=False, unk_id=UNK_ID, pad_id=PAD_ID)
-            write_file(run_dir / "vocab.json", vocabulary.to_json().encode("utf-8"))
+            checkpoint.write_vocabulary(run_dir, vocabulary)
             checkpoint.write_validation(run_dir, data.encode_validation())
             _save(run, state)
         else:

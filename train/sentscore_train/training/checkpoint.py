@@ -5,8 +5,13 @@ A run folder holds
     best.safetensors, best.json         the weights of the best epoch, which the exporter reads
     resume-N.safetensors, resume.json   the state after step N, which `--resume` reads
     validation.safetensors              the validation reviews as token ids, their labels and their kinds
+<<<<<<< HEAD
     quotable.json                       the texts of those of them that are published, for examples in the model card
     vocab.json, history.json            the vocabulary and the curves
+=======
+    vocab.json, tokenizer.json          the vocabulary and the rules by which words are cut into tokens
+    history.json                        the curves
+>>>>>>> 21c73a8 (Keep an artifact's tokenizer rules, name and purpose in it, and let its digest pin it)
 """
 
 from __future__ import annotations
@@ -22,7 +27,10 @@ from torch import Tensor
 
 from sentscore.errors import InputError, UsageError
 from sentscore.files import write_file
+from sentscore.model.artifact import LAYOUT
 from sentscore.text.encoder import EncodedTexts
+from sentscore.text.rules import parse_rules
+from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
 
 FORMAT_VERSION: Final = 1
@@ -148,6 +156,28 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns those of the tensors that `prefixed` gave this prefix, without it."""
     start = f"{prefix}."
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
+    """Writes a vocabulary and its tokenizer rules, in the files that they have in an artifact, too."""
+    write_file(folder / LAYOUT.vocabulary, vocabulary.to_json().encode("utf-8"))
+    write_file(folder / LAYOUT.tokenizer, vocabulary.rules.to_json().encode("utf-8"))
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """Returns what `write_vocabulary` wrote. Older runs have no rules: they take those of this package.
+
+    Raises:
+        InputError: A file is missing or cannot be read.
+        ArtifactError: A file is not what it should be, or of another version.
+    """
+    path, rules_path = folder / LAYOUT.vocabulary, folder / LAYOUT.tokenizer
+    try:
+        rules = parse_rules(rules_path.read_text(encoding="utf-8"), file=rules_path) if rules_path.exists() else None
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{folder}: its vocabulary cannot be read ({error}): train again or restore it") from error
+    return Vocabulary.from_json(content, rules, file=path)
 
 
 def write_validation(folder: Path, texts: LabelledTexts) -> None:

@@ -21,11 +21,9 @@ import torch
 from torch import nn
 
 from sentscore.errors import UsageError
-from sentscore.files import write_file
 from sentscore.model.batching import batches_by_length
 from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import head_and_tail
-from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, TrainingData, draw_shares, order_batches
 from sentscore_train.data.extracts import add_extracts, find_sentence_ends
 from sentscore_train.evaluation.calibration import balance_weights, fit_temperature, log_loss
@@ -108,7 +106,7 @@ def train(
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     run = _Run(run_dir, recipe, model, copy.deepcopy(model), optimizer, device, report)
     state = _restore(run, resume)
-    write_file(run_dir / "vocab.json", data.vocabulary.to_json().encode("utf-8"))
+    checkpoint.write_vocabulary(run_dir, data.vocabulary)
     checkpoint.write_validation(run_dir, data.validation)
     checkpoint.write_quotable(run_dir, data.quotable)
 
@@ -178,7 +176,7 @@ def _new_model(cell: Cell, config: TrainConfig, data: TrainingData) -> Sentiment
     content = checkpoint.read_json(run_dir / "best.json")
     if Architecture.from_dict(content["architecture"]) != architecture:
         raise UsageError(f"{run_dir}: holds a {content['architecture']}: start from a model of the same architecture")
-    if Vocabulary.from_json((run_dir / "vocab.json").read_text(encoding="utf-8")).tokens != data.vocabulary.tokens:
+    if checkpoint.read_vocabulary(run_dir).tokens != data.vocabulary.tokens:
         raise UsageError(f"{run_dir}: has another vocabulary: start from a run on the same reviews")
     load_tensors(model, checkpoint.read_tensors(run_dir / "best.safetensors"))
     return model
