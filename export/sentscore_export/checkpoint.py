@@ -12,7 +12,7 @@ from sentscore.errors import InputError
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
-from sentscore_train.models.weights import load_tensors
+from sentscore_train.models.weights import load_tensors, round_to_half
 from sentscore_train.training import checkpoint
 
 
@@ -21,7 +21,8 @@ class Checkpoint:
     """The best epoch of a run, as the training wrote it.
 
     Attributes:
-        model: The torch module with its weights.
+        model: The torch module with its weights. Those of the embedding are rounded to float16, in which the graph
+            stores them, so that torch and the graph have the same weights.
         tensors: The same weights under the checkpoint's names.
         vocabulary: The vocabulary with its tokenizer rules.
         content: The content of best.json.
@@ -53,6 +54,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     content = checkpoint.read_json(folder / "best.json")
     tensors = checkpoint.read_tensors(folder / "best.safetensors")
     try:
+        tensors["embedding.weight"] = round_to_half(tensors["embedding.weight"])
         architecture = Architecture.from_dict(content["architecture"])
         model = SentimentClassifier(architecture)
         load_tensors(model, tensors)

@@ -29,7 +29,9 @@ def build_fp16_graph(model: bytes, file: str) -> ModelProto:
     graph = onnx.load_model_from_string(model)
     weights = {tensor.name: tensor for tensor in graph.graph.initializer}
     external: list[TensorProto] = []
-    half: set[str] = set()  # the names of float16 tensors in the new graph
+    # The names of float16 tensors in the new graph.
+    half = {name for name, tensor in weights.items() if tensor.data_type == TensorProto.FLOAT16}
+    renamed: dict[str, str] = {}  # what stands for the results of nodes that are left out
     nodes: list[NodeProto] = []
 
     def cast(name: str, to: str) -> str:
@@ -41,12 +43,17 @@ def build_fp16_graph(model: bytes, file: str) -> ModelProto:
 
     for node in graph.graph.node:
         embeds = node.op_type == "Gather" and node.input[0] == "embedding"
+        for place, name in enumerate(node.input):
+            node.input[place] = renamed.get(name, name)
+        if node.op_type == "Cast" and node.input[0] in half:  # of an embedding in float16: the layers take it as it is
+            renamed[node.output[0]] = node.input[0]
+            continue
         # Of a recurrent layer, its input and the weights W, R and B are rounded.
         rounded = range(1) if embeds else range(4) if node.op_type in _RECURRENT else range(0)
         for place, name in enumerate(node.input):
+            if place in rounded and name in weights:
+                external.append(weights[name])
             if place in rounded and name not in half:
-                if name in weights:
-                    external.append(weights[name])
                 node.input[place] = cast(name, "fp16")
             elif name in half and place not in rounded and node.op_type not in _MOVES:
                 node.input[place] = cast(name, "fp32")

@@ -38,7 +38,7 @@ def add_layers(graph: GraphBuilder, embedding: Array, ids: str, layers: Sequence
         layers: The weights of each layer, the first layer first.
 
     Returns:
-        The name of the last layer's states, float32 [T, B, 2H]. Those of the backward direction are in the order in
+        The name of the last layer's states, float32 [T, 2, B, H]. Those of the backward direction are in the order in
         which it reads: reversed up to each text's length.
     """
     graph.add("Cast", ["lengths"], "text_lengths", to=TensorProto.INT64)
@@ -57,7 +57,9 @@ def add_layers(graph: GraphBuilder, embedding: Array, ids: str, layers: Sequence
             x = _add_join(graph, x, layer)
         products = [_add_input_products(graph, f"{layer}_{way}", x[way], w[way], weights["B"][way]) for way in range(2)]
         x = _add_scan(graph, layer, products, weights)
-    return graph.add("Concat", x, "hidden", axis=2)
+    axis = graph.add_constant("direction_axis", [1], np.int64)
+    directions = [graph.add("Unsqueeze", [name, axis], f"direction_{name}") for name in x]  # [T, 1, B, H]
+    return graph.add("Concat", directions, "hidden", axis=1)
 
 
 def _add_input_products(graph: GraphBuilder, name: str, x: str, w: Array, bias: Array) -> list[str]:

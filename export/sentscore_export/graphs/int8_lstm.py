@@ -40,17 +40,18 @@ def add_layers(
         layers: `W` [2, 4H, input], `R` [2, 4H, H] and `B` [2, 8H] of each layer, gates in ONNX's order i, o, f, c.
 
     Returns:
-        The names of the last layer's states [T, B, 2 (H + 2)] and of its last states [2, B, H + 2].
+        The names of the last layer's states [T, 2, B, H + 2] and of its last states [2, B, H + 2].
     """
     hidden = layers[0]["R"].shape[2]
     x = _add_embedding(graph, embedding, ids)
     initial_cells = _add_initial_cells(graph, hidden)
-    merged = graph.add_constant("merged_shape", [0, 0, 2 * (hidden + PINS)], np.int64)  # 0 copies the input's size
     for layer, weights in enumerate(layers):
         y, last = _add_layer(graph, weights, layer, x, initial_cells, hidden=hidden)  # [T, 2, B, H + 2]
-        by_text = graph.add("Transpose", [y], f"by_text_{layer}", perm=[0, 2, 1, 3])
-        x = graph.add("Reshape", [by_text, merged], f"hidden_{layer}")
-    return x, last
+        if layer < len(layers) - 1:
+            by_token = graph.add("Transpose", [y], f"by_token_{layer}", perm=[0, 2, 1, 3])
+            merged = graph.add_constant(f"merged_shape_{layer}", [0, 0, 2 * (hidden + PINS)], np.int64)
+            x = graph.add("Reshape", [by_token, merged], f"hidden_{layer}")  # 0 copies the input's size of that axis
+    return y, last
 
 
 def pad_head(weight: Array, hidden: int) -> Array:

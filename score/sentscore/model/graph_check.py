@@ -30,15 +30,15 @@ OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "Scan": ("body=graph", "num_scan_inputs=4"),
     "Shape": ("start=0", "end=1"),
     "Split": ("axis=1", "num_outputs=2"),
-    "Transpose": ("perm=1,0", "perm=1,0,2", "perm=0,2,1,3"),
+    "Transpose": ("perm=1,0", "perm=1,0,2", "perm=0,2,1,3", "perm=2,0,1,3"),
     "com.microsoft.DynamicQuantizeLSTM": _LAYER,
 }
 """The operators of sentscore's graphs and the attributes that they have there. ONNX Runtime ends the whole process at
 some others, such as a Split into one part. Operators that are not ONNX's own stand behind their domain."""
 
 _OPSETS: Final = {("", 20), ("com.microsoft", 1)}
-_ITEM_SIZES: Final = {1: 4, 2: 1, 3: 1, 7: 8}
-"""The bytes of a float, uint8, int8 and int64, by ONNX's numbers of these types."""
+_ITEM_SIZES: Final = {1: 4, 2: 1, 3: 1, 7: 8, 10: 2}
+"""The bytes of a float, uint8, int8, int64 and float16, by ONNX's numbers of these types."""
 
 _INT64: Final = 7
 _MOST_SIZES: Final = 16

@@ -91,7 +91,8 @@ def test_a_weight_that_is_not_in_the_file_is_refused(folder) -> None:
     model = onnx.load(folder / "model.onnx")
     for tensor in model.graph.initializer:
         if tensor.name == "embedding":
-            tensor.float_data.extend(onnx.numpy_helper.to_array(tensor).ravel().tolist())
+            halves = onnx.numpy_helper.to_array(tensor).ravel()
             tensor.ClearField("raw_data")
+            tensor.int32_data.extend(halves.view(np.uint16).tolist())
     with pytest.raises(ValueError, match=r"embedding: not stored as plain bytes in model\.onnx"):
         build_fp16_graph(model.SerializeToString(), "model.onnx")

@@ -9,7 +9,14 @@ import torch
 from sentscore.errors import ArtifactError
 from sentscore.model.artifact import load_artifact
 from sentscore_train.models.classifier import SentimentClassifier
-from sentscore_train.models.weights import from_onnx_gates, load_tensors, to_onnx_gates, to_tensors
+from sentscore_train.models.weights import (
+    from_onnx_gates,
+    is_half,
+    load_tensors,
+    round_to_half,
+    to_onnx_gates,
+    to_tensors,
+)
 from sentscore_train.training import checkpoint
 
 
@@ -35,6 +42,9 @@ def test_an_exported_model_has_the_weights_and_logits_of_its_run(make_run, tmp_p
     export(run, tmp_path / "model", parity=ParityConfig(batches=2, max_batch=4, max_tokens=20))
     found = SentimentClassifier.from_artifact(tmp_path / "model")
     tensors = read_run(run)
+    assert not is_half(tensors["embedding.weight"].numpy())
+    tensors["embedding.weight"] = round_to_half(tensors["embedding.weight"])
+    assert is_half(tensors["embedding.weight"].numpy())
     assert to_tensors(found).keys() == tensors.keys()
     assert all(torch.equal(value, tensors[name]) for name, value in to_tensors(found).items())
 

@@ -44,6 +44,18 @@ def load_tensors(model: NamedWeights, tensors: Mapping[str, Tensor]) -> None:
     model.load_state_dict({names.get(name, name): tensor for name, tensor in tensors.items()})
 
 
+def is_half(weights: Array) -> bool:
+    """Returns whether float16 holds every weight exactly, as it does after `round_to_half`."""
+    with np.errstate(over="ignore"):  # what is beyond the range becomes infinite, and so another number
+        return bool(np.array_equal(weights, weights.astype(np.float16)))
+
+
+def round_to_half(weights: Tensor) -> Tensor:
+    """Returns the weights, float32, rounded to float16; unrounded if one is beyond its range."""
+    rounded = weights.half().float()
+    return rounded if bool(torch.isfinite(rounded).all()) else weights
+
+
 def to_onnx_gates(weights: Array, cell: str) -> Array:
     """Returns weights [gates * H, ...] with their blocks of rows in ONNX's order in place of torch's.
 
@@ -73,7 +85,7 @@ def read_onnx_weights(artifact: Artifact) -> dict[str, Tensor]:
     stored = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     try:
         weights = {
-            "embedding.weight": stored["embedding"],
+            "embedding.weight": stored["embedding"].astype(np.float32),  # float16 since format version 2
             "head.weight": stored["head_weight"],
             "head.bias": stored["head_bias"],
         }
