@@ -77,7 +77,7 @@ def wait_for(path: Path) -> None:
 def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
     runs = (
         Run("large", "gru", {"hidden_size": 256}),
-        Run("other", "lstm"),
+        Run("other", "lstm", {"source_share": (1, 3)}),
         Run("lstm-small", "lstm", {"num_layers": 1}, teachers=("large", "other"), is_shipped=True),
     )
     listed = {stage.name: stage for stage in stages(config, runs)}
@@ -86,6 +86,7 @@ def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
     large, small = " ".join(listed["large"].arguments), " ".join(listed["lstm-small"].arguments)
     assert large.startswith(f"gru --run-dir {work}/large --table t.csv --data-dir {config.data_dir} --seed 1234")
     assert large.endswith("--resume --hidden-size 256")
+    assert " ".join(listed["other"].arguments).endswith("--resume --source-share 1 --source-share 3")
     assert small.startswith(f"lstm --run-dir {work}/lstm-small --table t.csv")
     assert small.endswith(f"--num-layers 1 --teacher {work}/teachers/large --teacher {work}/teachers/other")
     assert listed["large-export"].arguments == (f"{work}/large", f"{work}/teachers/large", "--force")

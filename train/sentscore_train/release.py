@@ -35,7 +35,8 @@ class Run:
     Attributes:
         name: The name of the run and of its model.
         cell: The recurrent cell, `lstm` or `gru`.
-        options: Further options of the training, by their names with `_` for `-`.
+        options: Further options of the training, by their names with `_` for `-`; a tuple gives an option several
+            times.
         teachers: The names of the runs before it whose models teach it. With teachers it also learns from the
             unlabelled reviews.
         is_shipped: Whether the model goes to `out_dir`, in every precision and measured on the test reviews.
@@ -136,14 +137,14 @@ def stages(config: ReleaseConfig, runs: Sequence[Run] = RUNS) -> list[Stage]:
     sources = [*config.sources, *_options(data_dir=config.data_dir), *partial]
     learning = [*sources, *_options(seed=config.seed, device=config.device, threads=config.threads), "--resume"]
     exporting = ["--force", *_options(parity_batches=_FAST_BATCHES if config.fast else None)]
-    measured = ["--precision", "int8", "--precision", "fp16", *_repeated("test", config.tests), *partial]
+    measured = ["--precision", "int8", "--precision", "fp16", *_options(test=config.tests), *partial]
 
     models = {run.name: (config.out_dir if run.is_shipped else config.work_dir / "teachers") / run.name for run in runs}
     listed: list[Stage] = []
     for run in runs:
         run_dir = config.work_dir / run.name
         options = {**run.options, **({"epochs": 1} if config.fast else {})}
-        teachers = _repeated("teacher", [models[name] for name in run.teachers])
+        teachers = _options(teacher=tuple(models[name] for name in run.teachers))
         arguments = (run.cell, *_options(run_dir=run_dir), *learning, *_options(**options), *teachers)
         listed.append(Stage(run.name, "sentscore-train", arguments, run_dir))
         model = models[run.name]
@@ -226,14 +227,10 @@ def _hold(work_dir: Path) -> Iterator[int]:
 
 
 def _options(**values: object) -> list[str]:
-    """Returns the values that are not None as command-line options."""
+    """Returns the values that are not None as command-line options, those in a tuple one after the other."""
     options: list[str] = []
     for name, value in values.items():
-        if value is not None:
-            options += [f"--{name.replace('_', '-')}", str(value)]
+        for each in value if isinstance(value, tuple) else (value,):
+            if each is not None:
+                options += [f"--{name.replace('_', '-')}", str(each)]
     return options
-
-
-def _repeated(name: str, values: Sequence[object]) -> list[str]:
-    """Returns an option once for each value."""
-    return [option for value in values for option in _options(**{name: value})]
