@@ -53,9 +53,9 @@ def test_no_repetition_is_a_usage_error(scorer, table) -> None:
 
 
 def test_multiply_adds_follow_from_the_architecture() -> None:
-    architecture = {"name": "lstm", "embedding_dim": 100, "hidden_size": 256, "num_layers": 2}
+    architecture = {"cell": "lstm", "embedding_dim": 100, "hidden_size": 256, "num_layers": 2}
     assert multiply_adds_per_token(architecture) == 2 * 4 * 256 * (100 + 256) + 2 * 4 * 256 * (512 + 256)
-    assert multiply_adds_per_token({**architecture, "name": "gru"}) == 0.75 * multiply_adds_per_token(architecture)
+    assert multiply_adds_per_token({**architecture, "cell": "gru"}) == 0.75 * multiply_adds_per_token(architecture)
 
 
 def test_the_interval_holds_the_median() -> None:
