@@ -78,7 +78,7 @@ def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
     runs = (
         Run("large", "gru", {"hidden_size": 256}),
         Run("other", "lstm", {"source_share": (1, 3)}),
-        Run("lstm-small", "lstm", {"num_layers": 1}, teachers=("large", "other"), is_shipped=True),
+        Run("lstm-small", "lstm", {"num_layers": 1}, teachers=("large", "other"), is_shipped=True, purpose="Fast."),
     )
     listed = {stage.name: stage for stage in stages(config, runs)}
     assert list(listed) == ["large", "large-export", "other", "other-export", "lstm-small", "lstm-small-export"]
@@ -93,7 +93,7 @@ def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
     exported = " ".join(listed["lstm-small-export"].arguments)
     assert exported.startswith(f"{work}/lstm-small {config.out_dir}/lstm-small --force")
     archive, table = config.tests
-    assert exported.endswith(f"--precision int8 --precision fp16 --test {archive} --test {table}")
+    assert exported.endswith(f"--precision int8 --precision fp16 --test {archive} --test {table} --purpose Fast.")
     assert listed["large"].command[:3] == [sys.executable, "-m", "sentscore_train"]
 
 

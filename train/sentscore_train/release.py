@@ -40,6 +40,7 @@ class Run:
         teachers: The names of the runs before it whose models teach it. With teachers it also learns from the
             unlabelled reviews.
         is_shipped: Whether the model goes to `out_dir`, in every precision and measured on the test reviews.
+        purpose: What a shipped model is for, in one line, for its manifest.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Run:
     options: Mapping[str, object] = field(default_factory=dict)
     teachers: tuple[str, ...] = ()
     is_shipped: bool = False
+    purpose: str = ""
 
 
 _LARGE: Final = {"hidden_size": 256}  # it labels the reviews only once, so it may be as slow as the notebook's
@@ -57,10 +59,36 @@ RUNS: Final = (
     Run("lstm-labelled", "lstm", _LARGE),
     Run("gru-taught", "gru", teachers=("gru-labelled", "lstm-labelled")),
     Run("lstm-taught", "lstm", teachers=("gru-labelled", "lstm-labelled")),
-    Run("gru", "gru", teachers=("gru-taught", "lstm-taught"), is_shipped=True),
-    Run("lstm", "lstm", teachers=("gru-taught", "lstm-taught"), is_shipped=True),
-    Run("gru-small", "gru", _SMALL, teachers=("gru-taught", "lstm-taught"), is_shipped=True),
-    Run("lstm-small", "lstm", _SMALL, teachers=("gru-taught", "lstm-taught"), is_shipped=True),
+    Run(
+        "gru",
+        "gru",
+        teachers=("gru-taught", "lstm-taught"),
+        is_shipped=True,
+        purpose="For accurate scores, beside or in place of the LSTM.",
+    ),
+    Run(
+        "lstm",
+        "lstm",
+        teachers=("gru-taught", "lstm-taught"),
+        is_shipped=True,
+        purpose="For the most accurate scores.",
+    ),
+    Run(
+        "gru-small",
+        "gru",
+        _SMALL,
+        teachers=("gru-taught", "lstm-taught"),
+        is_shipped=True,
+        purpose="For the most reviews a second.",
+    ),
+    Run(
+        "lstm-small",
+        "lstm",
+        _SMALL,
+        teachers=("gru-taught", "lstm-taught"),
+        is_shipped=True,
+        purpose="For many reviews a second with an LSTM.",
+    ),
 )
 """The trainings of a release in their order.
 
@@ -148,7 +176,8 @@ def stages(config: ReleaseConfig, runs: Sequence[Run] = RUNS) -> list[Stage]:
         arguments = (run.cell, *_options(run_dir=run_dir), *learning, *_options(**options), *teachers)
         listed.append(Stage(run.name, "sentscore-train", arguments, run_dir))
         model = models[run.name]
-        arguments = (str(run_dir), str(model), *exporting, *(measured if run.is_shipped else []))
+        shipped = [*measured, *_options(purpose=run.purpose or None)] if run.is_shipped else []
+        arguments = (str(run_dir), str(model), *exporting, *shipped)
         listed.append(Stage(f"{run.name}-export", "sentscore-export", arguments, model))
     return listed
 

@@ -16,7 +16,7 @@ def test_the_commands_can_be_looked_at(tmp_path) -> None:
     lines = result.stdout.splitlines()
     assert len(lines) == 2 * len(RUNS)
     assert lines[0].startswith(f"sentscore-train {RUNS[0].cell} --run-dir {tmp_path}/w/{RUNS[0].name} --data-dir data ")
-    assert lines[-1].endswith("--test data/aclImdb_v1.tar.gz")
+    assert " --test data/aclImdb_v1.tar.gz --purpose " in lines[-1]
     assert not (tmp_path / "w").exists()
 
 
@@ -32,7 +32,9 @@ def test_the_tables_go_to_every_training_and_those_with_test_rows_to_the_last_me
     trainings = [line for line in lines if line.startswith("sentscore-train")]
     assert len(trainings) == len(RUNS)
     assert all(f" --table {first} --table {second} --data-dir data " in line for line in trainings)
-    assert lines[-1].endswith(f"--precision fp16 --test {first}")  # nothing of IMDB, and the second has no test rows
+    assert (
+        f" --precision fp16 --test {first} --purpose " in lines[-1]
+    )  # nothing of IMDB, and the second has no test rows
 
 
 def test_test_rows_have_to_be_found_by_the_export_too(tmp_path) -> None:
