@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from sentscore.cli.lines import clean_line, echo_line
 from sentscore.progress import Progress, Report
 
 _LOG_EVERY_S = 60.0  # between two lines of a phase if stderr is not a terminal
@@ -23,7 +24,7 @@ def progress_bars() -> Iterator[Report]:
         yield _print_lines()
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[figures]}"),
         TimeElapsedColumn(),
@@ -36,7 +37,7 @@ def progress_bars() -> Iterator[Report]:
 
         def show(progress: Progress) -> None:
             if progress.phase not in tasks:
-                tasks[progress.phase] = bars.add_task(progress.phase, total=progress.total, figures="")
+                tasks[progress.phase] = bars.add_task(clean_line(progress.phase), total=progress.total, figures="")
                 started[progress.phase] = (time.monotonic(), progress.done)
             bars.update(
                 tasks[progress.phase],
@@ -84,6 +85,6 @@ def _print_lines() -> Report:
             return
         last = now
         share = f"{progress.done:,}/{progress.total:,}"
-        print(f"{phase} {share} {_format_figures(progress, started, first)}".rstrip(), file=sys.stderr, flush=True)
+        echo_line(f"{phase} {share} {_format_figures(progress, started, first)}".rstrip(), err=True)
 
     return show

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sentscore.cli.guard import require
+from sentscore.cli.lines import clean_line
 from sentscore.cli.options import DeviceOption, JsonOption, PrecisionOption, ThreadsOption, complete_model
 from sentscore.errors import UsageError
 from sentscore.files import output_errors, write_file
@@ -182,14 +183,17 @@ def _plot(models: Sequence[Evaluation], reviews: LabelledReviews, folder: Path) 
 
     from sentscore_train.evaluation.plots import plot_accuracy_by_length, plot_reliability, plot_roc
 
-    curves = {each.model: roc_curve(reviews.labels, each.scored.probabilities)[:2] for each in models}
+    names = {each.model: clean_line(each.model).replace("$", r"\$") for each in models}  # between two $, formulas stand
+    curves = {names[each.model]: roc_curve(reviews.labels, each.scored.probabilities)[:2] for each in models}
     plot_roc(curves, folder / "roc.svg")
     plot_reliability(
         {
-            f"{each.model}, temperature {calibration.temperature:.4g}": calibration.reliability
+            f"{names[each.model]}, temperature {calibration.temperature:.4g}": calibration.reliability
             for each in models
             for calibration in (each.metrics.uncalibrated, each.metrics.calibrated)
         },
         folder / "reliability.svg",
     )
-    plot_accuracy_by_length({each.model: each.metrics.by_length for each in models}, folder / "accuracy-by-length.svg")
+    plot_accuracy_by_length(
+        {names[each.model]: each.metrics.by_length for each in models}, folder / "accuracy-by-length.svg"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sentscore.cli.lines import clean_line
 from sentscore_train.evaluation.evaluate import PUBLISHED, Comparison, Evaluation
 from sentscore_train.evaluation.metrics import CALIBRATION_BINS, Interval
 
@@ -36,11 +37,11 @@ def evaluation_report(found: Evaluation) -> str:
             *([f"{b.shortest:,} to {b.longest:,}", f"{b.reviews:,}", _share(b.accuracy)] for b in m.by_length),
         ],
     ]
-    head = f"{found.model} in {found.precision} on {found.device}: {m.reviews:,} reviews, {found.source}"
+    head = clean_line(f"{found.model} in {found.precision} on {found.device}: {m.reviews:,} reviews, {found.source}")
     interval = m.accuracy_interval
     note = (
         f"Accuracy: 95 % interval {_interval(interval)}, bootstrap of {interval.resamples:,} resamples. "
-        f"Temperature: fitted on {found.fitted_on}."
+        f"Temperature: fitted on {clean_line(found.fitted_on)}."
     )
     return "\n\n".join([head, *map(_align, blocks), note]) + "\n"
 
@@ -68,13 +69,13 @@ def comparison_report(found: Comparison) -> str:
         "- The notebook's accuracies are those that the tutorial notebook, which `--preset notebook` follows, gives "
         "for the IMDB test reviews.",
     )
-    return "\n".join([table, "", *notes]) + "\n"
+    return "\n".join([table, "", *map(clean_line, notes)]) + "\n"
 
 
 def _row(found: Evaluation) -> list[str]:
     m = found.metrics
     return [
-        f"{found.model}, {found.precision}",
+        clean_line(f"{found.model}, {found.precision}"),
         _share(m.accuracy),
         _interval(m.accuracy_interval),
         f"{m.auc:.4f}",
