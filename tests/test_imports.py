@@ -17,7 +17,7 @@ PACKAGES = ["sentscore", "sentscore_train", "sentscore_export"]
 
 LEVELS = {
     "sentscore": [
-        "_version errors progress", "files formats text", "model columns", "scorer sources sinks", "jobs",
+        "_version errors forks progress", "files formats text", "model columns", "scorer sources sinks", "jobs",
         "engines pages", "cli", "__init__ __main__",
     ],
     "sentscore_train": [

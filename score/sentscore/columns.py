@@ -150,3 +150,39 @@ def list_names(names: Iterable[str]) -> str:
     quoted = [f"'{name}'" for name in names]
     more = f" and {len(quoted) - _MAX_LISTED} more" if len(quoted) > _MAX_LISTED else ""
     return (", ".join(quoted[:_MAX_LISTED]) or "no columns") + more
+
+
+def count_bytes(rows: pa.RecordBatch) -> int:
+    """Returns the bytes of a batch's own rows.
+
+    Dictionaries do not count, for all slices of a batch share them, and of string views only the strings that the rows
+    refer to do. `nbytes` counts either as a whole for every slice.
+    """
+    return sum(map(_count_array_bytes, rows.columns))
+
+
+def count_dictionary_bytes(rows: pa.RecordBatch, seen: set[int]) -> int:
+    """Returns the bytes of a batch's dictionaries, but for those that were seen, to which the others are added."""
+    size = 0
+    for column in rows.columns:
+        if pa.types.is_dictionary(column.type):
+            address = next((buffer.address for buffer in reversed(column.dictionary.buffers()) if buffer), 0)
+            if address not in seen:
+                seen.add(address)
+                size += column.dictionary.nbytes
+    return size
+
+
+def _count_array_bytes(array: pa.Array) -> int:
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return int(array.indices.nbytes)
+    if pa.types.is_string_view(kind):
+        return int(array.cast(pa.large_string()).nbytes)
+    if pa.types.is_binary_view(kind):
+        return int(array.cast(pa.large_binary()).nbytes)
+    if pa.types.is_struct(kind):
+        return sum(map(_count_array_bytes, array.flatten()))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return 8 * len(array) + _count_array_bytes(array.flatten())
+    return int(array.nbytes)

@@ -239,6 +239,9 @@ class _Folder:
 
     def _rename_without_replacing(self, name: str, new: str) -> None:
         fd = self.descriptor
+        # The system's call for it is one step. A kill between a link and the removal of the first name leaves both.
+        if _call_renameat2(fd, name, new):
+            return
         try:
             os.link(name, new, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
         except FileExistsError:
@@ -246,13 +249,11 @@ class _Folder:
             if not os.path.samestat(os.lstat(name, dir_fd=fd), os.lstat(new, dir_fd=fd)):
                 raise
         except OSError:
-            # FAT and some others give a file only one name.
-            if not _call_renameat2(fd, name, new):
-                # Nothing is left but to look once more.
-                with suppress(FileNotFoundError):
-                    os.lstat(new, dir_fd=fd)
-                    raise FileExistsError(new) from None
-                os.rename(name, new, src_dir_fd=fd, dst_dir_fd=fd)
+            # FAT and some others give a file only one name. Nothing is left but to look once more.
+            with suppress(FileNotFoundError):
+                os.lstat(new, dir_fd=fd)
+                raise FileExistsError(new) from None
+            os.rename(name, new, src_dir_fd=fd, dst_dir_fd=fd)
             return
         os.unlink(name, dir_fd=fd)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ _ODD: tuple[Any, ...] = (
     [[]],
     {"a": 1},
 )
-_FILES = ("manifest.json", "vocab.json", "tokenizer.json", "model.onnx")
+_FILES = ("manifest.json", "vocab.json", "tokenizer.json", "model.onnx", "model.int8.onnx")
 _BLANK = b"text\ngood film\nbad\n"
 
 
@@ -80,32 +81,35 @@ def graph_case(rng: random.Random, model: Path) -> Case:
     """A graph of which bytes were changed, or one that was rebuilt to do harm."""
     files = _read(model)
     # The vocabulary's sum is in the graph's metadata, so only the graph changes.
+    file, precision = rng.choice([("model.onnx", "fp32"), ("model.int8.onnx", "int8")])
     if rng.random() < 0.6:
-        data = bytearray(files["model.onnx"])
+        data = bytearray(files[file])
         for _ in range(rng.choice([1, 1, 2, 5, 30])):
             data[rng.randrange(len(data))] = rng.randrange(256)
         if rng.random() < 0.2:
             del data[rng.randrange(len(data)) :]
-        return _case("graph bytes", files | {"model.onnx": bytes(data)}, exits(0, 4, 5))
+        return _case("graph bytes", files | {file: bytes(data)}, exits(0, 4, 5), precision=precision)
     name, harm = rng.choice(_HARMS)
-    graph = onnx.load_from_string(files["model.onnx"])
+    graph = onnx.load_from_string(files[file])
     harm(rng, graph)
     codes = _CODES.get(name, exits(0, 4, 5))
-    return _case(f"graph, {name}", files | {"model.onnx": graph.SerializeToString()}, codes)
+    return _case(f"graph, {name}", files | {file: graph.SerializeToString()}, codes, precision=precision)
 
 
 def artifact_case(rng: random.Random, model: Path) -> Case:
     return rng.choice([manifest_case, vocabulary_case, rules_case, graph_case])(rng, model)
 
 
-def _case(flavour: str, files: dict[str, bytes], codes: frozenset[int], *, sums: bool = True) -> Case:
+def _case(
+    flavour: str, files: dict[str, bytes], codes: frozenset[int], *, sums: bool = True, precision: str = "fp32"
+) -> Case:
     if sums:
         manifest = json.loads(files["manifest.json"])
         for name in manifest["files"]:
             manifest["files"][name] = {"sha256": hashlib.sha256(files[name]).hexdigest(), "size": len(files[name])}
         files = files | {"manifest.json": json.dumps(manifest).encode()}
     stored = {f"m/{name}".encode(): content for name, content in files.items()}
-    args = ("file", "in.csv", "-m", "m", "-o", "o.csv", "--device", "cpu")
+    args = ("file", "in.csv", "-m", "m", "-o", "o.csv", "--device", "cpu", "--precision", precision)
 
     def check(ended: Ended) -> Iterator[Complaint]:
         for line in ended.files[b"o.csv"].decode().split("\n")[1:-1]:
@@ -135,7 +139,7 @@ def _change(rng: random.Random, values: Any) -> None:
         elif isinstance(values, dict) and rng.random() < 0.15:
             values[rng.choice(["", "\x00", "\ud800", "a/b", "model.int8.onnx", "\x1b[2J"])] = values.pop(key)
         else:
-            values[key] = rng.choice(_ODD)
+            values[key] = deepcopy(rng.choice(_ODD))  # another change may go into it
         return
 
 

@@ -43,6 +43,8 @@ class Case:
         outputs: The names of the files that the command may leave in the folder when it ends with 0.
         check: Looks at a case that ended with 0; returns what is wrong.
         stdin: What stands on stdin.
+        model: The name of the model that scores.
+        precision: What it computes in.
         own_model: Whether the arguments name a model.
         fifos: The names of named pipes that somebody has put into the folder; nobody ever writes to them.
         keeps: Whether outputs may be there after an error too: those of the inputs before it.
@@ -57,6 +59,8 @@ class Case:
     outputs: frozenset[bytes] = frozenset()
     check: Callable[[Ended], Iterable[Complaint]] = field(default=lambda ended: ())
     stdin: bytes = b""
+    model: str = "lstm"
+    precision: str = "fp32"
     own_model: bool = False
     quiet: bool = False
     fifos: frozenset[bytes] = frozenset()

@@ -76,7 +76,7 @@ def fuzz(
     kinds: Sequence[str],
     cases: int,
     seed: int,
-    model: Path,
+    models: Path,
     *,
     first: int = 0,
     jobs: int = 1,
@@ -91,7 +91,7 @@ def fuzz(
     ]
     report = Report()
     with ThreadPoolExecutor(jobs) as pool:
-        done = pool.map(lambda part: _run_part(*part, seed, model, installed_every), parts)
+        done = pool.map(lambda part: _run_part(*part, seed, models, installed_every), parts)
         for (kind, numbers), failures in zip(parts, done, strict=True):
             report.cases[kind] += len(numbers)
             for failure in failures:
@@ -102,13 +102,21 @@ def fuzz(
 
 
 def _run_part(
-    kind: str, numbers: range, seed: int, model: Path, installed_every: int, *, again: bool = False
+    kind: str, numbers: range, seed: int, models: Path, installed_every: int, *, again: bool = False
+) -> list[Failure]:
+    with folder_in_memory() as root:  # a worker that is killed cannot remove it
+        return _run_workers(kind, numbers, seed, models, installed_every, root, again=again)
+
+
+def _run_workers(
+    kind: str, numbers: range, seed: int, models: Path, installed_every: int, root: str, *, again: bool
 ) -> list[Failure]:
     failures = []
     start = numbers.start
     while start < numbers.stop:
         command = [
-            *(sys.executable, str(_RUN), "--worker", "--kind", kind, "--seed", str(seed), "--model", str(model)),
+            *(sys.executable, str(_RUN), "--worker", "--kind", kind, "--seed", str(seed), "--models", str(models)),
+            *("--root", root),
             *("--first", str(start), "--cases", str(numbers.stop - start), "--installed-every", str(installed_every)),
         ]
         with (
@@ -136,12 +144,20 @@ def _run_part(
         start = begun + 1
         if group == "hang" and not again:
             # A busy machine can stand still for as long. Only what takes as long again hangs.
-            found = list(_run_part(kind, range(begun, start), seed, model, installed_every, again=True))
+            found = list(_run_part(kind, range(begun, start), seed, models, installed_every, again=True))
             print(f"{kind} {begun} was stopped after {HANG_S:g} s: {said[-1500:]}", file=sys.stderr, flush=True)
             failures += found
             continue
         failures.append(Failure(kind, begun, flavour, ((group, f"worker ended with {code}: {said[-1500:]}"),), seed))
     return failures
+
+
+def folder_in_memory() -> tempfile.TemporaryDirectory[str]:
+    """Returns a temporary folder, in memory where that can be."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(
+        prefix="fuzz-", dir=memory if memory.is_dir() else None, ignore_cleanup_errors=True
+    )
 
 
 def jobs_of_machine() -> int:

@@ -1,4 +1,4 @@
-"""Makes a tiny artifact with random weights, whose scores differ from text to text."""
+"""Makes tiny artifacts with random weights, whose scores differ from text to text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,16 @@ _TOKENS = (
 )
 
 
-def make_model(folder: Path) -> Path:
-    """Returns the folder of a new artifact under `folder`."""
+CELLS = ("lstm", "gru")
+
+
+def make_models(folder: Path) -> None:
+    """Makes an artifact of each kind of cell, with a graph in int8 too, in folders of their names."""
+    for cell in CELLS:
+        _make_model(cell, folder)
+
+
+def _make_model(cell: str, folder: Path) -> None:
     import torch
 
     from sentscore.text.encoder import Encoder
@@ -29,10 +37,10 @@ def make_model(folder: Path) -> Path:
     from sentscore_train.models.weights import to_tensors
     from sentscore_train.training import checkpoint
 
-    run = folder / "run"
+    run = folder / f"{cell}-run"
     run.mkdir()
     vocabulary = Vocabulary(tokens=("<unk>", "<pad>", *_TOKENS), lowercase=True, html_entities=True)
-    architecture = Architecture("lstm", len(vocabulary), embedding_dim=6, hidden_size=8)
+    architecture = Architecture(cell, len(vocabulary), embedding_dim=6, hidden_size=8)
     torch.manual_seed(0)
     model = SentimentClassifier(architecture)
     with torch.no_grad():
@@ -54,5 +62,5 @@ def make_model(folder: Path) -> Path:
     reviews = [" ".join(rng.choices(_TOKENS, k=rng.randrange(1, 60))) for _ in range(40)]
     labels = np.array([rng.randrange(2) for _ in reviews], np.int8)
     checkpoint.write_validation(run, LabelledTexts(Encoder(vocabulary).encode(as_text_array(reviews)), labels))
-    export(run, folder / "model", parity=ParityConfig(batches=6, max_batch=8, max_tokens=40))
-    return folder / "model"
+    parity = ParityConfig(batches=6, max_batch=8, max_tokens=40)
+    export(run, folder / cell, precisions=["int8"], parity=parity)

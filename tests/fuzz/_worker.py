@@ -18,6 +18,8 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from _commands import command_case
 from _damage import compressed_case, damaged_case
 from _folders import folder_case, name_case
 from _jsonl import any_jsonl_case
+from _model import CELLS
 from _tables import any_parquet_case
 from _texts import csv_case, lines_case, text_case, tsv_case, whole_case
 
@@ -49,28 +52,28 @@ KINDS: dict[str, Generator] = {
 """The generator of each kind of case."""
 
 
-def make_case(kind: str, seed: int, number: int, model: Path) -> Case:
-    """Returns a case, which its kind, the seed and its number decide."""
-    return KINDS[kind](random.Random(f"{seed}:{kind}:{number}"), model)
+def make_case(kind: str, seed: int, number: int, models: Path) -> Case:
+    """Returns a case, which its kind, the seed and its number decide, as they do the model and its precision."""
+    chance = random.Random(f"{seed}:{kind}:{number}")
+    model, precision = chance.choice(CELLS), chance.choice(["fp32", "int8"])
+    return replace(KINDS[kind](chance, models / model), model=model, precision=precision)
 
 
 class Runner:
-    """Runs cases with one tiny model, each in a folder of its own."""
+    """Runs cases with tiny models, each in a folder under `root`, which the caller owns: a worker may be killed."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, models: Path, root: Path) -> None:
         import typer.main
 
         from sentscore.cli import app
         from sentscore.scorer import Scorer
 
         self._command = typer.main.get_command(app)
-        self._model = model
-        self._scorer = Scorer.load(model, device="cpu", threads=1)
-        shared_memory = Path("/dev/shm")
-        self._root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=shared_memory if shared_memory.is_dir() else None))
-
-    def close(self) -> None:
-        shutil.rmtree(self._root, ignore_errors=True)
+        self._models = models
+        self._load = cache(
+            lambda model, precision: Scorer.load(models / model, precision=precision, device="cpu", threads=1)
+        )
+        self._root = root
 
     def run(self, case: Case, *, installed: bool = False) -> list[Complaint]:
         """Returns what is wrong with a case's end."""
@@ -80,13 +83,16 @@ class Runner:
         if not case.own_model:
             args[1:1] = [
                 "--model",
-                str(self._model),
+                str(self._models / case.model),
                 "--device",
                 "cpu",
                 *(["--threads=1"] if args[0] == "file" else []),
             ]
+            if not any(arg.startswith("--precision") for arg in args):
+                args[1:1] = ["--precision", case.precision]
         code, stdout, stderr = (run_installed if installed else self._run_here)(args, case.stdin, folder)
-        ended = Ended(code, stdout, stderr, _read_files(folder), lambda texts: self._scorer.score(texts).tolist())
+        scorer = self._load(case.model, case.precision)
+        ended = Ended(code, stdout, stderr, _read_files(folder), lambda texts: scorer.score(texts).tolist())
         shutil.rmtree(folder)
         return list(check_end(case, ended))
 
@@ -170,10 +176,10 @@ def _captured_stderr() -> Iterator[list[str]]:
             captured[0] = file.read().decode("utf-8", "backslashreplace")
 
 
-def work(kind: str, seed: int, numbers: range, model: Path, installed_every: int) -> None:
+def work(kind: str, seed: int, numbers: range, models: Path, root: Path, installed_every: int) -> None:
     """Runs cases one after the other, and says on stdout what it begins and what came of it."""
     _limit_memory()
-    runner = Runner(model)
+    runner = Runner(models, root)
     stderr = os.fdopen(os.dup(2), "w")
     out = os.fdopen(os.dup(1), "w")
 
@@ -182,7 +188,7 @@ def work(kind: str, seed: int, numbers: range, model: Path, installed_every: int
         out.flush()
 
     for number in numbers:
-        case = make_case(kind, seed, number, model)
+        case = make_case(kind, seed, number, models)
         installed = bool(installed_every) and number % installed_every == installed_every - 1
         tell(begun=number, flavour=case.flavour)
         faulthandler.dump_traceback_later(HANG_S * (4 if installed else 1), file=stderr, exit=True)
@@ -194,7 +200,6 @@ def work(kind: str, seed: int, numbers: range, model: Path, installed_every: int
             complaints = [("values", f"the output could not be checked: {traceback.format_exc()[-900:]}")]
         faulthandler.cancel_dump_traceback_later()
         tell(ended=number, complaints=complaints, flavour=case.flavour)
-    runner.close()
 
 
 def _limit_memory() -> None:

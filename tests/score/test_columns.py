@@ -10,6 +10,8 @@ from sentscore.columns import (
     check_names_free,
     check_utf_8,
     choose_column,
+    count_bytes,
+    count_dictionary_bytes,
     describe_columns,
     result_columns,
     result_names,
@@ -100,3 +102,23 @@ def test_names_from_the_command_line_have_to_be_utf_8() -> None:
         check_utf_8("--column", "caf\udce9")
     with pytest.raises(UsageError, match=r"--prefix caf\\udce9: is not UTF-8"):
         result_names(["lstm"], "caf\udce9")
+
+
+class TestCountingBytes:
+    def test_slices_do_not_count_what_they_share(self) -> None:
+        texts = pa.array([f"{n:01000}" for n in range(100)])
+        for column in (texts.dictionary_encode(), texts.cast(pa.string_view())):
+            nested = pa.StructArray.from_arrays([column], ["x"])
+            for each in (column, nested):
+                rows = pa.record_batch({"x": each}).slice(10, 2)
+                assert count_bytes(rows) < 3_000
+
+    def test_lists_count_their_own_items(self) -> None:
+        column = pa.array([[n] * 100 for n in range(100)])
+        assert 1_600 <= count_bytes(pa.record_batch({"x": column}).slice(10, 2)) < 1_700
+
+    def test_a_dictionary_counts_once(self) -> None:
+        rows = pa.record_batch({"x": pa.array(["a" * 1_000, "b"]).dictionary_encode(), "n": [1, 2]})
+        seen: set[int] = set()
+        assert count_dictionary_bytes(rows, seen) >= 1_001
+        assert count_dictionary_bytes(rows.slice(1), seen) == 0

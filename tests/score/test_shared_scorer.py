@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -170,3 +171,65 @@ def test_a_few_texts_do_not_wait_for_the_thousands_of_another_caller(artifacts, 
     done.append(("few", scorer.score(parts[0][:3])))
     long.join()
     assert [name for name, _ in done] == ["few", "many"]
+
+
+# Threads that score words never seen before, so that they are often in the table of words, and often in ONNX Runtime.
+SCORING_THREADS = """
+import os, random, sys, threading, time
+from sentscore import Scorer
+model, precision, daemon = sys.argv[1:]
+scorer = Scorer.load(model, device="cpu", precision=precision, threads=2)
+chance = random.Random(5)
+def make_text(words):
+    return " ".join("".join(chance.choices("abcdefghij", k=chance.randrange(2, 9))) for _ in range(words))
+asked = ["A great film.", "Not a story, too long!"]
+expected = scorer.score(asked).tobytes()
+working = True
+def work():
+    while working:
+        scorer.score([make_text(40) for _ in range(60)])
+for _ in range(3):
+    threading.Thread(target=work, daemon=daemon == "daemon").start()
+time.sleep(0.2)
+"""
+
+FORK = """
+forks = 20
+right = 0
+for _ in range(forks):
+    time.sleep(0.01 * chance.random())
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if scorer.score(asked).tobytes() == expected else 3)
+    end = time.monotonic() + 10
+    while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+        time.sleep(0.002)
+    if not ended[0]:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        break
+    right += ended[1] == 0
+working = False
+print(right, "of", forks)
+"""
+
+
+def run(script: str, *arguments: object) -> tuple[int, str, str]:
+    """Runs a script in a process of its own. Returns its exit code and what it printed to stdout and stderr."""
+    command = [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
+@pytest.mark.parametrize(("model", "precision"), [("lstm", "fp32"), ("gru", "int8")])
+def test_a_process_that_is_forked_while_threads_score_can_score_itself(model, precision, artifacts) -> None:
+    model = model if model in SHIPPED else artifacts[f"tiny-{model}"].path
+    assert run(SCORING_THREADS + FORK, model, precision, "no daemon") == (0, "20 of 20\n", "")
+
+
+@pytest.mark.parametrize(("model", "precision"), [("lstm", "fp32"), ("gru", "int8")])
+def test_a_program_ends_in_order_while_daemon_threads_score(model, precision, artifacts) -> None:
+    """Python ends a daemon thread that comes back from ONNX Runtime, which would end the whole process by a signal."""
+    model = model if model in SHIPPED else artifacts[f"tiny-{model}"].path
+    assert run(SCORING_THREADS, model, precision, "daemon") == (0, "", "")

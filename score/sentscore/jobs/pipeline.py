@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sentscore.columns import count_bytes, count_dictionary_bytes
 from sentscore.jobs.journal import BlockScores, Journal, Scores
 from sentscore.model.engine import Engine, Scoring
 from sentscore.progress import Progress
@@ -227,15 +228,20 @@ def _collect_blocks(windows: Iterable[Window]) -> Iterator[list[Window]]:
     """Collects windows, which may be as small as a file's row groups, into blocks; the first block is a small one."""
     block: list[Window] = []
     rows = size = 0
+    dictionaries: set[int] = set()
     most = min(FIRST_ROWS, BLOCK_ROWS)
     for window in _split_first(windows, most):
-        if block and (rows + len(window.texts) > most or size + window.rows.nbytes > WINDOW_BYTES):
+        # Texts of a dictionary have only there a place among the rows, and are longer than all of these.
+        own = max(count_bytes(window.rows), window.texts.nbytes)
+        own += count_dictionary_bytes(window.rows, dictionaries)
+        if block and (rows + len(window.texts) > most or size + own > WINDOW_BYTES):
             yield block
             block, rows, size = [], 0, 0
+            dictionaries.clear()
             most = BLOCK_ROWS
         block.append(window)
         rows += len(window.texts)
-        size += window.rows.nbytes
+        size += own
     if block:
         yield block
 

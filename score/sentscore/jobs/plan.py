@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sentscore.errors import InputError, OutputError, UsageError
+from sentscore.errors import OutputError, UsageError
 from sentscore.formats import KNOWN_FORMATS, Format, Kind, parse_file_name, scored_name
 from sentscore.sinks.targets import STDOUT, Target
-from sentscore.sources.streams import open_stream
+from sentscore.sources.streams import cannot_read, open_stream
 
 
 @dataclass(frozen=True)
@@ -94,33 +94,40 @@ def _allow_replacing(job: Job) -> Job:
 
 
 def _check_names(inputs: Sequence[str], output: str | None) -> None:
-    """Checks that the inputs and the value of `--output` have names that a file system can have.
+    """Checks that it can be told of the inputs and the value of `--output` whether they exist.
 
     Raises:
         UsageError: The output's name is empty, which a path would take for the current folder.
-        InputError: The name of an input is too long.
-        OutputError: That of the output is.
+        InputError: The name of an input is too long, its folder may not be looked into, or its links form a loop.
+        OutputError: So it is with the output.
     """
     if output == "":
         raise UsageError("--output is empty: name a file or a folder, or - for stdout")
     for name in inputs:
-        if _is_too_long(Path(name)):
-            raise InputError(f"{name}: no such file: the name is too long for the file system: check it")
-    if output is not None:
-        _check_length(Path(output))
+        error = _why_unknown(Path(name)) if name != STDOUT else None
+        if error is not None:
+            raise cannot_read(name, error) from error
+    if output not in {None, STDOUT}:
+        _check_output(Path(str(output)))
 
 
-def _check_length(output: Path) -> None:
-    if _is_too_long(output):
-        raise OutputError(f"{output}: the name is too long for the file system: give a shorter --output")
+def _check_output(path: Path) -> None:
+    error = _why_unknown(path)
+    if error is not None and error.errno == errno.ENAMETOOLONG:
+        raise OutputError(f"{path}: the name is too long for the file system: give a shorter --output") from error
+    if error is not None:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
 
 
-def _is_too_long(path: Path) -> bool:
+def _why_unknown(path: Path) -> OSError | None:
+    """Returns why it cannot be told whether a path exists; None where it can be."""
     try:
-        path.lstat()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
-        return error.errno == errno.ENAMETOOLONG
-    return False
+        return error
+    return None
 
 
 def _check_target(target: Target, inputs: Sequence[str], *, may_exist: bool, or_else: str = "") -> None:
@@ -128,13 +135,13 @@ def _check_target(target: Target, inputs: Sequence[str], *, may_exist: bool, or_
 
     Raises:
         UsageError: The output is one of the inputs.
-        OutputError: The output exists already and must not, it is a folder, its folder is missing, or its name is too
-            long.
+        OutputError: The output exists already and must not, it is a folder, its folder is missing or may not be looked
+            into, or its name is too long.
     """
     path = target.path
     if path is None or target.device:
         return
-    _check_length(path)
+    _check_output(path)
     for name in inputs:
         if name != STDOUT and _is_same_file(path, Path(name)):
             raise UsageError(f"{path}: is the input itself: give another --output")
@@ -162,10 +169,18 @@ def _plan_job(name: str, output: str | None, folder: Path | None, format: Format
         return Job((name,), source, _default_target(folder / scored_name(Path(name).name), source))
     if output is None and not stdin:
         path = Path(name)
+        if _has_no_place(path):
+            raise UsageError(f"{name}: is no file that another could lie beside: give an --output, such as -o -")
         return Job((name,), source, _default_target(path.with_name(scored_name(path.name)), source))
     if output is None or output == STDOUT:
         return Job((name,), source, Target(None, plain))
     return Job((name,), source, _named_target(Path(output), plain))
+
+
+def _has_no_place(path: Path) -> bool:
+    """Returns whether a path stands for something that is open, such as `/dev/stdin` or the shell's `<(…)`."""
+    folder = os.path.realpath(path.parent)
+    return folder in {"/dev", "/dev/fd"} or folder.startswith("/proc/")
 
 
 def _default_target(path: Path, source: Format | None) -> Target:

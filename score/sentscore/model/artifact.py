@@ -173,8 +173,9 @@ def _check_values(values: dict[str, Any]) -> None:
     for file, entry in files.items():
         if PurePath(file).name != file or not file.isprintable():
             raise ValueError(f"{shorten(file)} is not a plain file name")
-        check(_is_whole(entry["size"], least=0) and entry["size"] <= _LARGEST_FILE, f"size of {file}", entry["size"])
-        check(bool(re.fullmatch("[0-9a-f]{64}", entry["sha256"])), f"sha256 of {file}", entry["sha256"])
+        size = entry["size"]
+        check(_is_whole(size, least=0) and size <= _LARGEST_FILE, f"size of {shorten(file)}", size)
+        check(bool(re.fullmatch("[0-9a-f]{64}", entry["sha256"])), f"sha256 of {shorten(file)}", entry["sha256"])
     check(architecture["cell"] in ("lstm", "gru"), "architecture", architecture["cell"])
     for key in ("vocab_size", "embedding_dim", "hidden_size", "num_layers"):
         check(_is_whole(architecture[key], least=1), key, architecture[key])

@@ -46,11 +46,25 @@ _LARGEST_SIZE: Final = 1 << 20
 """The largest whole number in a graph, and the largest product of a tensor of them. They are axes and layers' sizes,
 and say how much a node allocates."""
 
+_MOST_AXES: Final = 8
+_LARGEST_AXIS: Final = (1 << 31) - 1
+_MOST_FIELDS: Final = 200_000
+"""The most fields of all messages of a graph together, which take two seconds to read. The exporter's have about
+1,000."""
+
 _MOST_NODES: Final = 10_000
 _MOST_NAMES: Final = 20  # of a node's inputs and outputs: the widest, DynamicQuantizeLSTM, has 14
 
 _Fields = Mapping[int, str]
-_Message = dict[str, list[int | memoryview]]
+
+
+class _Message(dict[str, list["int | memoryview"]]):
+    """The values of a message by the names of its fields; `left` counts the fields that may still be read."""
+
+    def __init__(self, left: Iterator[int]) -> None:
+        super().__init__()
+        self.left = left
+
 
 # The fields of each message that sentscore's graphs have, by their numbers in onnx.proto.
 _MODEL: Final = {1: "ir_version", 2: "producer_name", 7: "graph", 8: "opset_import", 14: "metadata_props"}
@@ -81,7 +95,7 @@ def check_graph(content: bytes, *, file: Path | str, tokens: int, weights: Mappi
         ArtifactError: The graph is damaged, or has an operator, a subgraph or anything else that is not sentscore's.
     """
     try:
-        model = _read_message(memoryview(content), _MODEL)
+        model = _read_message(memoryview(content), _MODEL, iter(range(_MOST_FIELDS)))
         for opset in _read_messages(model, "opset_import", _OPSET):
             version = (_get_text(opset, "domain"), _get_number(opset, "version"))
             if version not in _OPSETS:
@@ -129,7 +143,7 @@ def _describe_attribute(attribute: _Message) -> str:
     if "ints" in attribute:
         return f"{name}={','.join(map(str, attribute['ints']))}"
     number = _get_number(attribute, "i")
-    return f"{name}=*" if name == "hidden_size" and number <= _LARGEST_SIZE else f"{name}={number}"
+    return f"{name}=*" if name == "hidden_size" and 0 < number <= _LARGEST_SIZE else f"{name}={number}"
 
 
 def _check_tensor(tensor: _Message, weights: Mapping[str, int]) -> list[int]:
@@ -138,6 +152,8 @@ def _check_tensor(tensor: _Message, weights: Mapping[str, int]) -> list[int]:
     kind = _get_number(tensor, "data_type")
     if kind not in _ITEM_SIZES or len(shape) != len(tensor.get("dims", ())):
         raise _UnknownGraphError(f"a tensor of type {kind}")
+    if len(shape) > _MOST_AXES or max(shape, default=0) > _LARGEST_AXIS:
+        raise _UnknownGraphError(f"a tensor of {len(shape):,} axes, the longest {max(shape):,}")
     size = math.prod(shape) * _ITEM_SIZES[kind]
     content = _get_bytes(tensor, "raw_data")
     if "external_data" in tensor or "data_location" in tensor:
@@ -146,9 +162,11 @@ def _check_tensor(tensor: _Message, weights: Mapping[str, int]) -> list[int]:
     if len(content) != size:
         raise _UnknownGraphError(f"a tensor of {len(content):,} bytes in place of {size:,}")
     if kind == _INT64:
+        if size > 8 * _MOST_SIZES:
+            raise _UnknownGraphError(f"{size // 8:,} sizes")
         numbers = [int.from_bytes(content[place : place + 8], "little", signed=True) for place in range(0, size, 8)]
-        if len(numbers) > _MOST_SIZES or math.prod(max(1, abs(number)) for number in numbers) > _LARGEST_SIZE:
-            raise _UnknownGraphError(f"the sizes {numbers[:_MOST_SIZES]}")
+        if math.prod(max(1, abs(number)) for number in numbers) > _LARGEST_SIZE:
+            raise _UnknownGraphError(f"the sizes {numbers}")
     return shape
 
 
@@ -189,18 +207,20 @@ def _read_messages(message: _Message, name: str, fields: _Fields) -> Iterator[_M
     for value in message.get(name, ()):
         if isinstance(value, int):
             raise _UnknownGraphError(f"{name} {value}")
-        yield _read_message(value, fields)
+        yield _read_message(value, fields, message.left)
 
 
-def _read_message(data: memoryview, fields: _Fields) -> _Message:
+def _read_message(data: memoryview, fields: _Fields, left: Iterator[int]) -> _Message:
     """Returns the values in a protobuf message by the names of its fields, in order.
 
     A field begins with its number and how its value is written, in one varint. Then comes the value: a varint, 4 or 8
     bytes, or a length and so many bytes, such as a text or another message.
     """
-    message: _Message = {}
+    message = _Message(left)
     place = 0
     while place < len(data):
+        if next(left, None) is None:
+            raise _UnknownGraphError(f"more than {_MOST_FIELDS:,} fields")
         tag, place = _read_varint(data, place)
         name = fields.get(tag >> 3)
         if name is None:

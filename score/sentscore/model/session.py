@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import get_ident
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from sentscore.errors import ArtifactError, DeviceError, SentscoreError, UsageError
+from sentscore.forks import renew_in_forks
 from sentscore.model.artifact import LAYOUT, Artifact
 from sentscore.model.cpu import multiplies_int8
 from sentscore.model.cuda import cuda_devices
@@ -97,12 +99,22 @@ class Session:
                 f"{file}: ONNX Runtime cannot load it ({_to_one_line(error)}): export the model again"
             ) from error
         self._session = session
+        self._running: set[int] = set()  # the threads in it
+        self._left: list[Any] = []
         # A Scan allocates memory at each node of each step, and threads in one session would wait for each other there.
         self._artifact = artifact
         self._idle: SimpleQueue[Any] | None = None
         if self.device == "cpu" and has_scan(artifact, self.precision):
             self._idle = SimpleQueue()
             self._idle.put(session)
+        renew_in_forks(self)
+
+    def renew_after_fork(self) -> None:
+        """Gives a forked process a session of its own, if threads were at work in this one and may have locked it."""
+        if self._running and self.device == "cpu":
+            self._left.append(self._session)  # to free it could be to wait for ever
+            self._session = None
+        self._running.clear()
 
     def run(
         self, token_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
@@ -153,7 +165,14 @@ class Session:
     def _free_session(self) -> Iterator[Any]:
         """Yields the session, or, where threads must not share one, a session that no other thread uses."""
         if self._idle is None:
-            yield self._session
+            if self._session is None:
+                self._session = _create_session(self._artifact, self.precision, [CPU])
+            thread = get_ident()
+            self._running.add(thread)
+            try:
+                yield self._session
+            finally:
+                self._running.discard(thread)
             return
         try:
             session = self._idle.get_nowait()

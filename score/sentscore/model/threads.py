@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from sentscore.errors import DeviceError
+from sentscore.forks import renew_in_forks
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -26,9 +27,17 @@ class SharedThreads:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._lock = threading.Lock()
+        # One thread may come here twice: Python collects garbage anywhere, and with it a caller that was left open.
+        self._lock = threading.RLock()
         self._threads: list[threading.Thread] = []
         self._waiting: deque[_Caller] = deque()  # the callers that have tasks, the next one first
+        renew_in_forks(self)
+
+    def renew_after_fork(self) -> None:
+        """Forgets the threads and the callers of the process that this one was forked from."""
+        self._lock = threading.RLock()
+        self._threads = []
+        self._waiting.clear()
 
     @contextmanager
     def open(self) -> Iterator[futures.Executor]:
@@ -49,10 +58,12 @@ class SharedThreads:
             caller.tasks.append(task)
             if caller not in self._waiting:
                 self._waiting.append(caller)
-            self._threads = [thread for thread in self._threads if thread.is_alive()]  # none is, after a fork
-            if len(self._threads) == self._count:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            if len(self._threads) >= self._count:
                 return
-            thread = threading.Thread(target=self._work, name="sentscore")
+            # No daemon, though its caller may be one: Python would end the process where a daemon comes back from ONNX
+            # Runtime when the program ends.
+            thread = threading.Thread(target=self._work, name="sentscore", daemon=False)
             try:
                 thread.start()
             except RuntimeError as error:

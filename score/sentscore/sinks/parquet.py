@@ -10,6 +10,7 @@ from typing import IO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sentscore.columns import count_bytes, count_dictionary_bytes
 from sentscore.errors import InputError, first_line
 
 GROUP_BYTES: Final = 64 << 20
@@ -39,6 +40,7 @@ class ParquetWriter:
         self._has_views = self._stored.types != schema.types
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
+        self._dictionaries: set[int] = set()  # that count already
         # The compliant mode renames the items of lists, and with that changes the schema.
         with _type_errors():
             self._writer = pq.ParquetWriter(
@@ -59,7 +61,7 @@ class ParquetWriter:
             InputError: pyarrow cannot write values of such a type.
         """
         self._held.append(batch)
-        self._held_bytes += batch.nbytes
+        self._held_bytes += count_bytes(batch) + count_dictionary_bytes(batch, self._dictionaries)
         if ends_group or self._held_bytes >= GROUP_BYTES:
             self._flush()
 
@@ -80,6 +82,7 @@ class ParquetWriter:
             table = pa.Table.from_batches(self._held, schema=self._schema)
             self._held.clear()
             self._held_bytes = 0
+            self._dictionaries.clear()
             with _type_errors():
                 if self._has_views:
                     columns = [

@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -93,8 +94,12 @@ def table_windows(stream: Stream, windows: Iterator[Lines], table: JsonTable, te
             rows.append(row)
         arrays = []
         for column, convert in zip(table.schema, table.converts, strict=True):
-            values = _convert_column(stream.name, window, [row.get(column.name) for row in rows], column.name, convert)
-            arrays.append(pa.array(values, column.type))
+            values = [row.get(column.name) for row in rows]
+            array = _take_plain(values, column.type, convert)
+            if array is None:
+                values = _convert_column(stream.name, window, values, column.name, convert)
+                array = pa.array(values, column.type)
+            arrays.append(array)
         batch = pa.record_batch(arrays, schema=table.schema)
         yield Window(batch, batch.column(text).cast(pa.large_string()), position=stream.position())
 
@@ -206,6 +211,20 @@ def _make_table(found: dict[str, _Found]) -> JsonTable:
     ]
     schema = pa.schema([pa.field(key, kind) for key, (kind, _) in made.items()])
     return JsonTable(schema, tuple(columns), tuple(convert for _, convert in made.values()))
+
+
+def _take_plain(values: list[Any], kind: pa.DataType, convert: Convert) -> pa.Array | None:
+    """Returns a column that Arrow takes as the JSON parser made it; None where a value has to be looked at first."""
+    plain: type | None = str if convert is _convert_string else None
+    if pa.types.is_boolean(kind):
+        plain = bool
+    elif pa.types.is_integer(kind):
+        plain = int
+    if not set(map(type, values)) <= {plain, type(None)}:
+        return None
+    with suppress(pa.ArrowInvalid, OverflowError, UnicodeEncodeError):  # too large, or half of a surrogate pair
+        return pa.array(values, kind)
+    return None
 
 
 def _convert_column(name: str, window: Lines, values: list[Any], key: str, convert: Convert) -> list[Any]:

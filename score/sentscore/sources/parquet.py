@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Final, cast
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sentscore.columns import count_bytes
 from sentscore.errors import InputError, OutputError, first_line
 from sentscore.formats import Compression
 from sentscore.sources import source
@@ -18,6 +22,7 @@ from sentscore.sources.source import Window
 from sentscore.sources.streams import Stream, cannot_read, decompress
 
 _PAGE_BUFFER: Final = 1 << 20  # bytes read ahead of each column; without it a whole column chunk is held in memory
+_REPEATED_BYTES: Final = 8 * source.WINDOW_BYTES  # of a batch whose rows all hold the longest value, which few do
 _MAGIC: Final = b"PAR1"
 
 
@@ -69,7 +74,7 @@ def parquet_windows(name: str, file: pq.ParquetFile, text: int) -> Iterator[Wind
     for group in range(file.metadata.num_row_groups):
         left = file.metadata.row_group(group).num_rows
         for batch in _read_group(name, file, group):
-            for rows in _split_batch(batch):
+            for rows in _split_batch(batch, _count_text_bytes(batch.column(text))):
                 left -= rows.num_rows
                 texts = _validate_texts(name, rows.column(text), rows.schema.field(text).name, first)
                 first += rows.num_rows
@@ -140,7 +145,8 @@ def _read_group(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.Reco
 def _read_batches(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
     metadata = file.metadata.row_group(group)
     average = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
-    rows = max(1, min(source.WINDOW_ROWS, source.WINDOW_BYTES // average))
+    most = min(source.WINDOW_BYTES // average, _REPEATED_BYTES // max(1, _guess_longest_value(file, group)))
+    rows = max(1, min(source.WINDOW_ROWS, most))
     with _damage_errors(name, group):
         yield from file.iter_batches(batch_size=rows, row_groups=[group])
 
@@ -177,14 +183,51 @@ def _name_short_column(file: pq.ParquetFile, group: int) -> str:
     return ""
 
 
-def _split_batch(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def _guess_longest_value(file: pq.ParquetFile, group: int) -> int:
+    """Returns about how many bytes a value in a dictionary may have that pyarrow copies for every row that repeats it.
+
+    It is the size of the largest dictionary, which the footer gives as it is compressed.
+    """
+    metadata = file.metadata.row_group(group)
+    shared = {field.name for field in file.schema_arrow if _has_dictionary(field.type)}
+    longest = 0
+    for index in range(metadata.num_columns):
+        column = metadata.column(index)
+        if column.physical_type != "BYTE_ARRAY" or column.path_in_schema.partition(".")[0] in shared:
+            continue
+        start, end = column.dictionary_page_offset, column.data_page_offset
+        if start is not None and start < end:
+            ratio = max(1, column.total_uncompressed_size // max(1, column.total_compressed_size))
+            longest = max(longest, min(column.total_uncompressed_size, (end - start) * ratio))
+    return longest
+
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return True
+    return any(_has_dictionary(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def _count_text_bytes(column: pa.Array) -> npt.NDArray[np.int64] | None:
+    """Returns the bytes of each text [n] of a dictionary's references, which grow when they are texts of their own."""
+    if not pa.types.is_dictionary(column.type):
+        return None
+    values = column.dictionary
+    if pa.types.is_string_view(values.type):
+        values = values.cast(pa.large_string())
+    lengths = pc.binary_length(values).fill_null(0).take(column.indices).fill_null(0)
+    return np.asarray(lengths.cast(pa.int64()))
+
+
+def _split_batch(batch: pa.RecordBatch, text_bytes: npt.NDArray[np.int64] | None) -> Iterator[pa.RecordBatch]:
     """Halves a batch until its parts are within bounds: repeated texts are larger in memory than in the file."""
-    if batch.nbytes <= source.WINDOW_BYTES or batch.num_rows == 1:
+    size = count_bytes(batch) + (0 if text_bytes is None else int(text_bytes.sum()))
+    if size <= source.WINDOW_BYTES or batch.num_rows <= 1:
         yield batch
         return
     half = batch.num_rows // 2
-    yield from _split_batch(batch.slice(0, half))
-    yield from _split_batch(batch.slice(half))
+    yield from _split_batch(batch.slice(0, half), None if text_bytes is None else text_bytes[:half])
+    yield from _split_batch(batch.slice(half), None if text_bytes is None else text_bytes[half:])
 
 
 def _validate_texts(name: str, column: pa.Array, label: str, first: int) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import stat
 import sys
 from collections.abc import Iterator
@@ -60,7 +61,9 @@ def open_stream(path: str) -> Iterator[Stream]:
     if path == STDIN:
         if sys.stdin is None:
             raise InputError("stdin is closed: name a file")
-        with _PushbackStream(b"", sys.stdin.buffer) as raw:
+        # Without the buffer, which takes a pipe that has nothing yet and does not block for one at its end.
+        stdin = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        with _PushbackStream(b"", stdin) as raw:
             yield Stream("stdin", cast(IO[bytes], raw), None)
         return
     try:
@@ -238,7 +241,11 @@ def _read_head(name: str, raw: IO[bytes], compression: Compression | None = None
 
 
 def _read_available(raw: Any, size: int) -> bytes:  # noqa: ANN401 - a raw or a buffered reader
-    return bytes(raw.read(size) if isinstance(raw, io.RawIOBase) else raw.read1(size))
+    while True:
+        data = raw.read(size) if isinstance(raw, io.RawIOBase) else raw.read1(size)
+        if data is not None:
+            return bytes(data)
+        select.select([raw], [], [])  # it does not block, and has nothing yet
 
 
 class _PushbackStream(io.RawIOBase):

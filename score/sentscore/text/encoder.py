@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sentscore.forks import renew_in_forks
 from sentscore.text.normalize import split_words
 from sentscore.text.tokenizer import Splitter, tokenize_words
 from sentscore.text.vocabulary import Vocabulary
@@ -79,6 +80,13 @@ class Encoder:
         self._ids = {token: index for index, token in enumerate(vocabulary.tokens)}
         self._table = WordTable(self._encode_words)
         self._lock = Lock()  # of the table
+        renew_in_forks(self)
+
+    def renew_after_fork(self) -> None:
+        """Gives a forked process a table of its own, if a thread was changing this one."""
+        if self._lock.locked():
+            self._table = WordTable(self._encode_words)
+        self._lock = Lock()  # always: a thread that has just got it need not have been marked as its holder
 
     def encode(self, texts: pa.Array) -> EncodedTexts:
         """Returns the token ids of texts.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,17 +66,49 @@ class EncodingProcesses:
         )
 
     def submit(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
-        """Has a process do `encode_distinct`."""
+        """Has a process do `encode_distinct`.
+
+        Raises:
+            DeviceError: Here or from the result: a process has ended, perhaps killed for its memory.
+        """
         batch = pa.record_batch({"text": to_large_string(texts)})
         # IPC carries the slice alone; a pickled array would carry the whole buffer that it is a part of.
-        return self._pool.submit(_encode, batch.schema.serialize().to_pybytes(), batch.serialize().to_pybytes())
+        schema, content = batch.schema.serialize().to_pybytes(), batch.serialize().to_pybytes()
+        outcome: Future[DistinctTexts] = Future()
+        try:
+            self._pool.submit(_encode, schema, content).add_done_callback(lambda done: _hand_over(done, outcome))
+        except BrokenExecutor as error:
+            raise _process_ended() from error
+        return outcome
+
+
+def _hand_over(done: Future[DistinctTexts], outcome: Future[DistinctTexts]) -> None:
+    error = done.exception()
+    if isinstance(error, BrokenExecutor):
+        ended = _process_ended()
+        ended.__cause__ = error
+        outcome.set_exception(ended)
+    elif error is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(done.result())
+
+
+def _process_ended() -> DeviceError:
+    return DeviceError(
+        "a process that encodes texts has ended, perhaps killed because no memory was left: make some free, "
+        "or give --device cpu, which needs no such processes"
+    )
 
 
 _encoders: list[Encoder] = []  # in a child process, the one that `_start` has made
 
 
 def _start(vocabulary: Vocabulary) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal: the parent decides
+    # Ctrl-C and a closed terminal reach every process of it: the parent decides.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _encoders[:] = [Encoder(vocabulary)]
 

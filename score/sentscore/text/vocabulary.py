@@ -47,7 +47,8 @@ class Vocabulary:
             raise ArtifactError(f"the vocabulary's {size:,} tokens are not distinct: export the model again")
         if not (0 <= self.unk_id < size and 0 <= self.pad_id < size and self.unk_id != self.pad_id):
             raise ArtifactError(
-                f"unk_id {self.unk_id} and pad_id {self.pad_id} must be two ids below {size:,}: export the model again"
+                f"unk_id {shorten(self.unk_id)} and pad_id {shorten(self.pad_id)} must be two ids below {size:,}: "
+                "export the model again"
             )
 
     def __len__(self) -> int:

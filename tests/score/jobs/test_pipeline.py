@@ -68,6 +68,20 @@ class TestWindows:
         run(REVIEWS, tmp_path / "a.csv", on_progress=seen.append)
         assert [progress.done for progress in seen] == [15, 30, 45, 60]
 
+    def test_blocks_of_long_texts_are_small_though_a_dictionary_holds_them_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, make_scorer
+    ) -> None:
+        texts = [f"{n % 3}" * 1_000 for n in range(100)]
+        monkeypatch.setattr("sentscore.jobs.pipeline.WINDOW_BYTES", 20_000)
+        outputs = []
+        for name, column in (("plain", pa.array(texts)), ("dictionary", pa.array(texts).dictionary_encode())):
+            pq.write_table(pa.table({"text": column}), tmp_path / f"{name}.parquet", row_group_size=5)
+            scorer = make_scorer()
+            run(tmp_path / f"{name}.parquet", tmp_path / f"{name}.csv", scorers=[scorer])
+            assert max(scorer.engine.calls) <= 20
+            outputs.append((tmp_path / f"{name}.csv").read_bytes())
+        assert outputs[0] == outputs[1]
+
     def test_small_row_groups_are_scored_together(
         self,
         tmp_path: Path,

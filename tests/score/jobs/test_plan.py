@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ class TestNames:
             with pytest.raises(OutputError, match=r"n?/?a?\.csv: the name is too long .* give a shorter --output"):
                 plan_one()
         for plan_one in (lambda: plan(name), lambda: plan_whole([name], output=None, force=False)):
-            with pytest.raises(InputError, match="no such file: the name is too long"):
+            with pytest.raises(InputError, match="name is too long"):
                 plan_one()
 
     def test_a_default_output_that_no_file_can_have(self, tmp_path: Path) -> None:
@@ -155,3 +156,45 @@ class TestNames:
         with pytest.raises(OutputError, match="too long"):
             plan(path, output=tmp_path)
         assert len(plan(path, output=tmp_path / "short.csv")) == 1
+
+
+class TestPlacesThatCannotBeLookedAt:
+    @pytest.fixture
+    def loop(self, tmp_path: Path) -> Path:
+        (tmp_path / "loop.csv").symlink_to("loop.csv")
+        return tmp_path / "loop.csv"
+
+    def test_a_link_to_itself(self, tmp_path: Path, loop: Path) -> None:
+        for plan_one in (lambda: plan(loop), lambda: plan_whole([str(loop)], output=None, force=False)):
+            with pytest.raises(InputError, match=r"loop\.csv: cannot be read: Too many levels of symbolic links"):
+                plan_one()
+        for force in (False, True):
+            with pytest.raises(OutputError, match=r"loop\.csv: cannot be written \(Too many levels"):
+                plan(tmp_path / "a.csv", output=loop, force=force)
+
+    @pytest.mark.skipif(os.name == "nt", reason="there are no such rights there")
+    def test_a_folder_that_may_not_be_looked_into(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        stat = os.stat
+
+        def refuse(path: Any, **options: Any) -> os.stat_result:  # what root is never told
+            if "secret" in Path(path).parts:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return stat(path, **options)
+
+        monkeypatch.setattr(os, "stat", refuse)
+        secret = tmp_path / "secret" / "a.csv"
+        for name in (secret, secret.with_suffix("")):
+            with pytest.raises(InputError, match="permission denied: check who may read it"):
+                plan(name)
+        for output in (secret, secret.parent / "b"):
+            with pytest.raises(OutputError, match=r"cannot be written .*: choose another place"):
+                plan(tmp_path / "a.csv", output=output)
+
+    @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no such folder there")
+    def test_what_is_open_needs_an_output(self, tmp_path: Path) -> None:
+        with (tmp_path / "a.csv").open("wb") as file:
+            for name in (f"/dev/fd/{file.fileno()}", f"/proc/self/fd/{file.fileno()}", "/dev/stdin"):
+                if Path(name).parent.is_dir():
+                    with pytest.raises(UsageError, match="give an --output"):
+                        plan(name, format=Format(Kind.CSV))
+                    assert plan(name, output="-", format=Format(Kind.CSV))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -102,6 +103,18 @@ def test_encoding_processes_end_with_one_that_is_killed(tiny_artifact, tmp_path)
     # Those processes hold stdout open too: that its end is seen means that they are gone.
     done = subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"1\n")
+
+
+def test_an_encoding_process_that_is_killed_is_reported(tiny_artifact) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu"))
+    engine.encode_in_processes(1)
+    text = pa.array(["a great film"])
+    engine.encode(text).result(timeout=60)
+    [process] = multiprocessing.active_children()
+    process.kill()
+    for _ in range(2):  # the second time it is known when it is given its work
+        with pytest.raises(DeviceError, match=r"a process that encodes texts has ended, .* --device cpu"):
+            engine.encode(text).result(timeout=60)
 
 
 def test_a_gpu_gets_batches_by_its_memory(tiny_artifact, monkeypatch) -> None:

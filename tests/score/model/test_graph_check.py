@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,8 @@ from sentscore.model.graph_check import OPERATORS, check_graph
 from sentscore.model.options import PRECISIONS
 from sentscore_export.export import export
 from sentscore_export.parity import ParityConfig
+
+Change = Callable[[ModelProto], object]
 
 SIZES = {"lstm": {"embedding_dim": 12, "hidden_size": 24}, "gru": {"embedding_dim": 6, "hidden_size": 8}}
 
@@ -64,7 +67,7 @@ def test_the_operators_are_those_that_the_exporter_writes(artifacts) -> None:
     assert written == allowed
 
 
-def add_node(op: str, *inputs: str, **attributes: object) -> Callable[[ModelProto], None]:
+def add_node(op: str, *inputs: str, **attributes: object) -> Change:
     return lambda model: model.graph.node.append(helper.make_node(op, inputs, [f"{op}_of_test"], **attributes))
 
 
@@ -78,7 +81,7 @@ def endless_loop(model: ModelProto) -> None:
     model.graph.node.append(helper.make_node("Loop", ["", "yes"], [], body=body))
 
 
-def nested(depth: int) -> Callable[[ModelProto], None]:
+def nested(depth: int) -> Change:
     def change(model: ModelProto) -> None:
         node = helper.make_node("Identity", ["token_ids"], ["inner"])
         for _ in range(depth):
@@ -88,7 +91,7 @@ def nested(depth: int) -> Callable[[ModelProto], None]:
     return change
 
 
-def zeros(*shape: int) -> Callable[[ModelProto], None]:
+def zeros(*shape: int) -> Change:
     def change(model: ModelProto) -> None:
         model.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), "size"))
         model.graph.node.append(helper.make_node("ConstantOfShape", ["size"], ["zeros"]))
@@ -101,7 +104,7 @@ def fewer_embeddings(model: ModelProto) -> None:
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor)[:3], "embedding"))
 
 
-def external(location: str, offset: int = 0, length: int | None = None) -> Callable[[ModelProto], None]:
+def external(location: str, offset: int = 0, length: int | None = None) -> Change:
     def change(model: ModelProto) -> None:
         tensor = model.graph.initializer[0]
         size = len(tensor.raw_data) if length is None else length
@@ -122,7 +125,7 @@ def too_short(model: ModelProto) -> None:
     model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-1]
 
 
-HOSTILE: dict[str, tuple[Callable[[ModelProto], None], str]] = {
+HOSTILE: dict[str, tuple[Change, str]] = {
     "an endless loop": (endless_loop, "operator 'Loop'"),
     "a branch": (add_node("If", "c"), "operator 'If'"),
     "a constant": (add_node("Constant", value=helper.make_tensor("c", 1, [1], [0.0])), "operator 'Constant'"),
@@ -156,6 +159,35 @@ def test_what_the_exporter_does_not_write_is_refused(artifacts, name) -> None:
     with pytest.raises(ArtifactError, match=rf"here/model\.onnx: not a graph of sentscore \({message}.*export") as info:
         check(artifacts[0], model.SerializeToString())
     assert len(str(info.value)) < 500
+
+
+def add_tensor(kind: int, dims: list[int], content: bytes = b"") -> Change:
+    return lambda model: model.graph.initializer.add(data_type=kind, dims=dims, raw_data=content)
+
+
+COSTLY: dict[str, tuple[Change, str]] = {
+    "axes": (add_tensor(1, [-1] * 100_000), "a tensor of 100,000 axes"),
+    "a negative axis": (add_tensor(1, [0, -1]), "a tensor of 2 axes, the longest 18,446,744,073,709,551,615"),
+    "sizes": (add_tensor(7, [2_000_000], bytes(16_000_000)), "2,000,000 sizes"),
+    "fields": (lambda model: model.graph.node.add(input=[""] * 300_000), "more than 200,000 fields"),
+    "many small messages": (
+        lambda model: [model.graph.initializer.add(data_type=1, dims=[0] * 7) for _ in range(30_000)],
+        "more than 200,000 fields",
+    ),
+    "no units": (add_node("LSTM", "x", direction="bidirectional", hidden_size=0), "LSTM with 'hidden_size=0'"),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_would_take_long_to_check_is_refused_in_seconds(artifacts, name) -> None:
+    change, message = COSTLY[name]
+    model = onnx.load_model_from_string(artifacts[0].graphs["fp32"])
+    change(model)
+    content = model.SerializeToString()
+    began = time.process_time()
+    with pytest.raises(ArtifactError, match=rf"not a graph of sentscore \({message}"):
+        check(artifacts[0], content)
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("place", [(0, 7), (1 << 30, None), (-1, None), (10**30, None)])

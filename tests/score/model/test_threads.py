@@ -138,6 +138,31 @@ def test_a_thread_that_cannot_be_started_is_an_error_only_if_there_is_none(monke
             caller.submit(lambda: 8)
 
 
+def test_a_caller_left_open_may_be_collected_at_any_moment(monkeypatch) -> None:
+    """Python collects garbage wherever it is: here, while another caller's task is queued."""
+    shared = SharedThreads(2)
+
+    def leave_open() -> Iterator[None]:
+        with shared.open() as caller:
+            caller.submit(int)
+            yield
+
+    forgotten = [leave_open()]
+    next(forgotten[0])
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: (forgotten.clear(), start(thread))[1])
+    results: list[int] = []
+
+    def call() -> None:
+        with shared.open() as caller:
+            results.append(caller.submit(int, 7).result(TIMEOUT_S))
+
+    other = threading.Thread(target=call, daemon=True)
+    start(other)
+    other.join(TIMEOUT_S / 10)
+    assert results == [7]
+
+
 def run(script: str) -> tuple[int, str, str]:
     """Runs a script in a process of its own. Returns its exit code and what it printed to stdout and stderr."""
     command = [sys.executable, "-c", script]
@@ -169,6 +194,25 @@ def call(tasks):
 )
 def test_a_program_ends_when_its_callers_have_ended(script: str, printed: str) -> None:
     assert run(PRELUDE + script) == (0, printed, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
+def test_a_process_forked_while_a_thread_is_started_can_start_its_own() -> None:
+    script = """
+start, begun, go_on = threading.Thread.start, threading.Event(), threading.Event()
+caller = threading.Thread(target=call, args=[1])
+threading.Thread.start = lambda thread: (begun.set(), go_on.wait(), start(thread))
+start(caller)
+begun.wait()
+threading.Thread.start = start
+child = os.fork()
+if child == 0:
+    call(2)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+go_on.set()
+"""
+    assert run(PRELUDE + script) == (0, "done\ndone\n", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")

@@ -72,3 +72,15 @@ def test_a_type_that_pyarrow_cannot_write_is_reported(tmp_path: Path) -> None:
         open_sink(Target(tmp_path / "a.parquet", parse_file_name("a.parquet")), Kind.PARQUET, shape) as sink,
     ):
         sink.write(batch, ends_group=True)
+
+
+def test_a_large_dictionary_makes_no_small_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 20_000)
+    path = tmp_path / "a.parquet"
+    batch = pa.record_batch({"text": pa.array([f"{n:0100}" for n in range(100)]).dictionary_encode()})
+    shape = Shape(batch.schema, text=0, results=0)
+    with open_sink(Target(path, parse_file_name("a.parquet")), Kind.PARQUET, shape) as sink:
+        for start in range(0, 100, 10):
+            sink.write(batch.slice(start, 10))
+    assert pq.ParquetFile(path).metadata.num_row_groups == 1
+    assert pq.read_table(path)["text"].to_pylist() == batch["text"].to_pylist()

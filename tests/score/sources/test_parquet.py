@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ import pytest
 
 from sentscore.errors import InputError
 from sentscore.formats import parse_file_name
-from sentscore.sources import Source, open_source
+from sentscore.sources import Source, Window, open_source, parquet
 from sentscore.sources import source as source_module
 
 Read = Callable[..., tuple[list[str | None], Source]]
@@ -178,3 +179,43 @@ def test_a_stream_of_something_else_is_not_copied(set_stdin: Callable[[bytes], N
     set_stdin(b"text\n" * 1_000_000)
     with pytest.raises(InputError, match=r"stdin: not a whole Parquet file"):
         read("-", format="parquet")
+
+
+def read_windows(path: Path) -> list[Window]:
+    with open_source(str(path), format=parse_file_name("a.parquet"), column="text") as source:
+        return list(source.windows)
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "string"])
+def test_long_texts_that_are_repeated_make_small_windows(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "WINDOW_BYTES", 1 << 16)
+    monkeypatch.setattr(parquet, "_REPEATED_BYTES", 1 << 18)
+    texts = [f"{n % 3}" * 10_000 for n in range(400)]
+    pq.write_table(pa.table({"text": pa.array(texts).cast(STRING_TYPES[kind])}), tmp_path / "a.parquet")
+    read = []
+    unwatched = pq.ParquetFile.iter_batches
+
+    def iter_batches(*given: Any, **options: Any) -> Any:
+        for batch in unwatched(*given, **options):
+            read.append(batch.nbytes)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
+    windows = read_windows(tmp_path / "a.parquet")
+    assert [text for window in windows for text in window.texts.to_pylist()] == texts
+    assert max(window.texts.nbytes for window in windows) <= 1 << 16
+    assert max(read) <= 1 << 19
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "string_view"])
+def test_many_texts_of_a_large_dictionary_share_windows(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "WINDOW_BYTES", 1 << 16)
+    texts = [f"{n:0100}" for n in range(4_000)]
+    pq.write_table(pa.table({"text": pa.array(texts).cast(STRING_TYPES[kind])}), tmp_path / "a.parquet")
+    windows = read_windows(tmp_path / "a.parquet")
+    assert [text for window in windows for text in window.texts.to_pylist()] == texts
+    assert len(windows) <= 20

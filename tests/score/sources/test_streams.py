@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,22 @@ def test_no_memory_is_an_error_of_the_input(
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", fail)
     with pytest.raises(InputError, match=rf"a\.{kind}: no memory is left to read it: split the file"):
         read(path, keep_json=keep_json)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes always block there")
+def test_stdin_that_does_not_block_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch, read: Read) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+
+    def write() -> None:
+        for line in (b"a\n", b"b\n", b"c\n"):
+            time.sleep(0.05)  # in which there is nothing to read, and no end
+            os.write(writer, line)
+        os.close(writer)
+
+    thread = threading.Thread(target=write)
+    with os.fdopen(reader) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        thread.start()
+        assert read("-", format="txt")[0] == ["a", "b", "c"]
+    thread.join()

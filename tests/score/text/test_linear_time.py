@@ -19,6 +19,7 @@ VOCABULARY = Vocabulary(("<unk>", "<pad>", "a", "."), lowercase=True, html_entit
 TIMES = 4
 MOST = 8.0
 REPETITIONS = 3
+TRIES = 3
 
 TEXTS: dict[str, Callable[[int], str]] = {
     "marks": lambda size: "a" + "\u0301\u0323" * size,
@@ -64,13 +65,23 @@ def measure(work: Callable[[], object]) -> float:
 
 
 def grow(work: Callable[[int], Callable[[], object]]) -> float:
-    """Returns how many times as long four times the work takes, at a size that takes long enough to be measured."""
+    """Returns how many times as long four times the work takes, at a size that takes long enough to be measured.
+
+    A machine that is short of memory can make one measurement many times too long. What grows with the square is too
+    long in each of several tries.
+    """
     size = 1 << 10
     once = measure(work(size))
     while once < 0.01 and size < 1 << 20:
         size *= 4
         once = measure(work(size))
-    return measure(work(TIMES * size)) / once
+    least = float("inf")
+    for _ in range(TRIES):
+        least = min(least, measure(work(TIMES * size)) / once)
+        if least < MOST:
+            break
+        once = measure(work(size))
+    return least
 
 
 @pytest.mark.parametrize("kind", TEXTS)

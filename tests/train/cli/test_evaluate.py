@@ -45,6 +45,21 @@ def test_a_model_is_evaluated_on_a_table(tiny_artifact, table) -> None:
     assert "scoring with lstm in fp32 6/6" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_names_with_odd_signs_reach_neither_a_terminal_nor_the_formulas_of_a_plot(
+    command, tiny_artifact, table, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = "m\x1b[31m\n$_{[]$"
+    shutil.copytree(tiny_artifact, odd)
+    shutil.copytree(tiny_artifact, "plain")
+    models = [odd, *(["plain"] if command == "compare" else [])]
+    result = CliRunner().invoke(app, [command, *models, "--table", table, "--output", "out", *ON_CPU])
+    assert result.exit_code == 0, result.output
+    assert r"m\x1b[31m\n$_{[]$" in result.stdout
+    assert "\x1b" not in result.output
+
+
 def test_json_and_files_are_the_same_from_run_to_run(tiny_artifact, table, tmp_path) -> None:
     outputs = []
     for name in ("a", "b"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,16 @@ def test_a_model_is_reported_in_aligned_tables(first) -> None:
     assert blocks[4].splitlines()[2].endswith(f"%  {toys.ece:.4f}     {toys.ece_by_chance:.4f}")
     assert blocks[5].splitlines()[1].split()[:6] == ["1", "to", "25", "tokens", "25", "0.00"]
     assert blocks[5].splitlines()[-1].split()[:6] == ["more", "than", "500", "tokens", "1,500", "100.00"]
+
+
+def test_names_hold_nothing_that_a_terminal_obeys(first) -> None:
+    odd = replace(first, model="m\x1b[31m\n\udcff", source="t\x07.parquet", fitted_on="\u202eIMDB")
+    report, comparison = evaluation_report(odd), comparison_report(compare(odd, first, LabelledReviews("", [], LABELS)))
+    assert report.startswith("m\\x1b[31m\\n\\udcff in fp32 on cpu: 2,000 reviews, t\\x07.parquet\n")
+    assert r"fitted on \u202eIMDB." in report
+    assert comparison.splitlines()[2].startswith("| m\\x1b[31m\\n\\udcff, fp32 | ")
+    for line in [*report.split("\n"), *comparison.split("\n")]:
+        assert line.isprintable()
 
 
 def test_two_models_are_told_apart_by_the_reviews_that_they_disagree_on(first) -> None:

@@ -119,7 +119,7 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 def _row(found: Evaluation) -> list[str]:
     m = found.metrics
     return [
-        f"{found.model}, {found.precision}",
+        clean_line(f"{found.model}, {found.precision}"),
         _share(m.accuracy),
         _interval(m.accuracy_interval),
         f"{m.auc:.4f}",
