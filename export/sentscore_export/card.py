@@ -13,6 +13,7 @@ from sentscore_export.sections.data import (
     list_items,
     source_names,
 )
+from sentscore_export.sections.markdown import escape
 from sentscore_export.sections.measured import (
     describe_accuracy,
     describe_calibration,
@@ -37,7 +38,7 @@ def model_card(manifest: Manifest, *, has_plot: bool) -> str:
     )
     pooling = " and ".join(a["pooling"])
     temperature = manifest.calibration["temperature"]
-    purpose = manifest.purpose
+    purpose = escape(manifest.purpose)
     lines = [
         f"# sentscore {manifest.name}",
         "",

@@ -70,13 +70,14 @@ def test_test_reviews_of_several_sources_are_measured_apart_in_every_precision(r
     for name in ("films", "shop"):
         pq.write_table(pa.table({"text": texts, "label": [1, 0, 1, 0]}), tmp_path / f"{name}.parquet")
     test = read_test([tmp_path / "films.parquet", tmp_path / "shop.parquet"])
-    manifest = export(run, tmp_path / "out", precisions=["int8"], parity=SMALL, test=test)
+    manifest = export(run, tmp_path / "out", precisions=["int8"], parity=SMALL, test=test, purpose="For toys.")
     assert list(manifest.metrics["test"]["by"]) == ["source", "length"]
     assert manifest.metrics["test"]["by"]["source"]["shop"]["reviews"] == 4
     assert list(manifest.precisions["int8"]["test"]["by"]) == ["source"]
     card = (tmp_path / "out/README.md").read_text()
     accuracy = manifest.metrics["test"]["by"]["source"]["shop"]["accuracy"]
     for expected in (
+        "\nFor toys.\n",
         "| test, all | ",
         f"| test, shop | {accuracy:.2%} | ",
         "| validation, films | ",

@@ -113,6 +113,13 @@ def test_a_table_that_the_model_did_not_learn_from_has_no_validation_rows(tmp_pa
         read_labelled_table(write(tmp_path / "other.parquet", **columns), split="validation", artifacts=[artifact])
 
 
+def test_a_model_of_other_reviews_has_no_validation_reviews_of_imdb(imdb, tmp_path, tiny_artifact) -> None:
+    artifact = trained_on(tmp_path, tiny_artifact, validation=7)
+    with pytest.raises(UsageError, match=r"--split validation: .*copy was not trained on IMDB, .* with --table, or"):
+        read_split("validation", [artifact], imdb, data_dir=tmp_path, allow_partial=True)
+    assert len(read_split("test", [artifact], imdb, data_dir=tmp_path, allow_partial=True)) == 40
+
+
 def test_test_reviews_are_a_table_or_imdbs(imdb, tmp_path) -> None:
     table = write(tmp_path / "test.parquet", text=["good"], label=pa.array([0], pa.int8()))
     assert read_test([table]).texts.to_pylist() == ["good"]

@@ -150,8 +150,10 @@ def read_split(
         UsageError: The models have different splits.
         InputError: The reviews are missing or damaged, or are not those that a model was trained on.
     """
-    if split != "test":
-        _read_split_recipe(split, artifacts)  # an error here should not wait for a download
+    if split != "test":  # an error here should not wait for a download
+        _read_split_recipe(split, artifacts)
+        several = [artifact for artifact in artifacts if "sources" in artifact.manifest.data]
+        _check_trained_on("IMDB", split, several, "name a table of its own with --table, or use --split test")
     report(Progress("reading the reviews", 0, 1))
     if split == "test":
         test = load_imdb(imdb, data_dir=data_dir, allow_partial=allow_partial, report=report).test
@@ -180,11 +182,7 @@ def _read_trained_rows(
     """Returns the rows of a table that models were trained or validated on."""
     _read_split_recipe(split, artifacts)
     source = to_source(table)
-    for artifact in artifacts:
-        if not _source_facts(artifact, source.name):
-            raise UsageError(
-                f"--split {split}: {artifact.path} was not trained on {source.name}, by its manifest: leave out --split"
-            )
+    _check_trained_on(source.name, split, artifacts, "leave out --split")
     trained_by = {_grouped_by(artifact, source.name) for artifact in artifacts}
     if len(trained_by) > 1:
         raise UsageError(f"--split {split}: the models' rows were grouped by different columns: measure each alone")
@@ -199,6 +197,17 @@ def _read_trained_rows(
         domains=None if source.domains is None else [source.domains[row] for row in rows],
         groups=None if source.groups is None else [source.groups[row] for row in rows],
     )
+
+
+def _check_trained_on(name: str, split: Split, artifacts: Sequence[Artifact], remedy: str) -> None:
+    """Checks that models learned from a source.
+
+    Raises:
+        UsageError: A model did not.
+    """
+    for artifact in artifacts:
+        if not _source_facts(artifact, name):
+            raise UsageError(f"--split {split}: {artifact.path} was not trained on {name}, by its manifest: {remedy}")
 
 
 def _divide_again(

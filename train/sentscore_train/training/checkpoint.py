@@ -5,13 +5,9 @@ A run folder holds
     best.safetensors, best.json         the weights of the best epoch, which the exporter reads
     resume-N.safetensors, resume.json   the state after step N, which `--resume` reads
     validation.safetensors              the validation reviews as token ids, their labels and their kinds
-<<<<<<< HEAD
     quotable.json                       the texts of those of them that are published, for examples in the model card
-    vocab.json, history.json            the vocabulary and the curves
-=======
     vocab.json, tokenizer.json          the vocabulary and the rules by which words are cut into tokens
     history.json                        the curves
->>>>>>> 21c73a8 (Keep an artifact's tokenizer rules, name and purpose in it, and let its digest pin it)
 """
 
 from __future__ import annotations
