@@ -21,7 +21,7 @@ LEVELS = {
         "engines pages", "cli", "__init__ __main__",
     ],
     "sentscore_train": [
-        "models data", "evaluation", "teachers", "training", "notebook release", "cli", "__main__",
+        "models data", "evaluation", "teachers", "training", "notebook release", "adapt", "cli", "__main__",
     ],
     "sentscore_export": ["checkpoint graphs parity precision sections", "card measure", "export", "cli", "__main__"],
 }  # fmt: skip

@@ -193,7 +193,7 @@ def release(config: ReleaseConfig, announce: Announce = lambda number, of, stage
     """
     listed = stages(config)
     state = config.work_dir / _STATE
-    with _hold(config.work_dir) as descriptor:
+    with hold(config.work_dir, "release") as descriptor:
         done = _read_state(state)
         for stage in listed:
             if stage.name in done and done[stage.name] != list(stage.arguments):
@@ -207,12 +207,17 @@ def release(config: ReleaseConfig, announce: Announce = lambda number, of, stage
             if stage.name in done and stage.output.is_dir():
                 continue
             announce(number, len(listed), stage)
-            _run(stage, descriptor)
+            run_stage(stage, descriptor)
             done[stage.name] = list(stage.arguments)
             write_file(state, json.dumps({"format_version": FORMAT_VERSION, "done": done}, indent=2).encode())
 
 
-def _run(stage: Stage, descriptor: int) -> None:
+def run_stage(stage: Stage, descriptor: int) -> None:
+    """Runs a stage's command to its end. It inherits a file descriptor, that of the lock of `hold`.
+
+    Raises:
+        StageError: The command failed.
+    """
     with subprocess.Popen(stage.command, pass_fds=[descriptor]) as process:
         try:
             exit_code = process.wait()
@@ -238,10 +243,18 @@ def _read_state(path: Path) -> dict[str, list[str]]:
 
 
 @contextmanager
-def _hold(work_dir: Path) -> Iterator[int]:
-    """Holds the work folder against other releases, and gives the lock's file descriptor.
+def hold(work_dir: Path, what: str) -> Iterator[int]:
+    """Holds a folder against others that would work in it, and gives the lock's file descriptor.
 
-    A stage inherits the descriptor. Thus a stage that outlives a killed release keeps the next release waiting.
+    A stage inherits the descriptor. Thus a stage that outlives what was killed keeps the next one from beginning.
+
+    Args:
+        work_dir: The folder; it is made if need be.
+        what: What is at work in it, for messages.
+
+    Raises:
+        UsageError: Another one is at work in the folder.
+        OutputError: The folder cannot be written.
     """
     path = work_dir / "lock"
     with output_errors(str(path)):
@@ -250,7 +263,7 @@ def _hold(work_dir: Path) -> Iterator[int]:
     with file:
         if lock(file) is False:
             raise UsageError(
-                f"{work_dir}: another release, or a stage of one, is at work there: wait for its end or stop it"
+                f"{work_dir}: another {what}, or a stage of one, is at work there: wait for its end or stop it"
             )
         yield file.fileno()
 

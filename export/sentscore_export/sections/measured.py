@@ -22,6 +22,8 @@ def describe_accuracy(manifest: Manifest) -> list[str]:
         rows.append(_accuracy_row(f"{split}, all" if sources else split, values))
         rows += [_accuracy_row(f"{split}, {name}", each) for name, each in sources.items()]
     chosen = ["The best epoch and the temperature were chosen on the validation reviews."]
+    if manifest.recipe.get("keep") == "last":
+        chosen = ["The temperature was fitted on the validation reviews, and nothing else was chosen by them."]
     if "test" in manifest.metrics:
         chosen += [
             "Nothing was chosen on the test reviews.",

@@ -15,7 +15,7 @@ from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.extracts import ExtractConfig
 from sentscore_train.models.classifier import Architecture, SentimentClassifier
-from sentscore_train.models.weights import load_tensors
+from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.training import checkpoint, loop
 from sentscore_train.training.config import TrainConfig
 from sentscore_train.training.loop import one_cycle, predict, train, update_average
@@ -202,3 +202,31 @@ def test_extracts_are_learned_from_and_a_killed_run_draws_the_same_ones(data, tm
     train("gru", config, data, tmp_path / "killed", device=CPU, resume=True)
     for name, tensor in checkpoint.read_tensors(tmp_path / "whole" / "best.safetensors").items():
         assert torch.equal(tensor, checkpoint.read_tensors(tmp_path / "killed" / "best.safetensors")[name])
+
+
+def distance(tensors: dict[str, torch.Tensor], model: SentimentClassifier) -> float:
+    begun = to_tensors(model)
+    return sum(float((tensors[name] - begun[name]).square().sum()) for name in begun)
+
+
+def test_a_pull_keeps_the_weights_near_those_of_the_start(data, tmp_path) -> None:
+    start = SentimentClassifier(Architecture("lstm", SIZE, 6, 5, 1))
+    found = []
+    for pull in (0.0, 20.0):
+        config = replace(CONFIG, pull=pull, checkpoint_every_s=60.0)
+        train("lstm", config, data, tmp_path / str(pull), device=CPU, start=start)
+        tensors = checkpoint.read_tensors(tmp_path / str(pull) / "best.safetensors")
+        assert tensors["layers.0.forward.weight_hh"].shape == (20, 5)  # the start's sizes, not the recipe's
+        found.append(distance(tensors, start))
+    assert 0.0 < found[1] < 0.5 * found[0]
+
+
+def test_the_last_epoch_is_kept_if_none_is_to_be_chosen(data, tmp_path) -> None:
+    flipped = LabelledTexts(data.validation.encoded, 1 - data.validation.labels)  # each epoch looks worse
+    worse = replace(data, validation=flipped)
+    for keep, epochs, best in (("last", 3, 3), ("best", 2, 1)):
+        config = replace(CONFIG, keep=keep, patience=1, checkpoint_every_s=60.0)
+        history = train("lstm", config, worse, tmp_path / keep, device=CPU)
+        assert len(history) == epochs
+        recipe = checkpoint.read_json(tmp_path / keep / "best.json")["recipe"]
+        assert recipe["best_epoch"] == best

@@ -1,10 +1,11 @@
-"""The command line of the training: `sentscore-train lstm`, `gru`, `evaluate`, `compare`, `release`."""
+"""The command line of the training: `sentscore-train lstm`, `gru`, `adapt`, `evaluate`, `compare`, `release`."""
 
 from __future__ import annotations
 
 from sentscore.cli.guard import GuardedCommand
 from sentscore.cli.options import DebugOption, VersionOption, new_app
 from sentscore.cli.signals import run_program
+from sentscore_train.cli.adapt import adapt_cli
 from sentscore_train.cli.evaluate import compare_cli, evaluate_cli
 from sentscore_train.cli.release import release_cli
 from sentscore_train.cli.train import train_command
@@ -22,6 +23,7 @@ def root(
 
 app.command("lstm", cls=GuardedCommand, help="Train the BiLSTM.")(train_command("lstm"))
 app.command("gru", cls=GuardedCommand, help="Train the BiGRU.")(train_command("gru"))
+app.command("adapt", cls=GuardedCommand)(adapt_cli)
 app.command("evaluate", cls=GuardedCommand)(evaluate_cli)
 app.command("compare", cls=GuardedCommand)(compare_cli)
 app.command("release", cls=GuardedCommand)(release_cli)

@@ -52,6 +52,9 @@ class TrainConfig:
             unit, so that a small source is not drowned by a large one. Empty to read every review once.
         validation_share: The share of the labelled reviews of each source.
         start: The folder of a finished run whose best weights this run starts from; empty for a new start.
+        pull: How strongly the weights are drawn back to those that the run starts from: after each step they give up
+            this number, times the learning rate, of their distance (Li et al. 2018, L2-SP).
+        keep: Which epoch's weights are kept: the best on validation, or the last, so that no epoch is chosen.
         teachers: Exported models. If there are any, the run also learns from the unlabelled reviews, by the mean
             opinion of these models, of NB-SVM and of a classifier on document vectors.
         documents: The document vectors for that classifier.
@@ -80,6 +83,8 @@ class TrainConfig:
     source_shares: tuple[float, ...] = ()
     validation_share: float = 0.1
     start: str = ""
+    pull: float = 0.0
+    keep: Literal["best", "last"] = "best"
     teachers: tuple[str, ...] = ()
     documents: DocVectorConfig = field(default_factory=DocVectorConfig)
     seed: int = 1234

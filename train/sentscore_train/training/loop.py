@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sentscore.errors import UsageError
 from sentscore.model.batching import batches_by_length
@@ -61,6 +61,7 @@ class _Run:
         recipe: The settings that the checkpoints carry.
         model: The model that learns.
         averaged: The moving average of its weights.
+        start: The weights that it began with, float32 as the model's parameters; None where nothing draws it back.
         optimizer: The optimizer of the model.
         device: The device that both models are on.
         report: The function that is told how far the run is.
@@ -70,6 +71,7 @@ class _Run:
     recipe: dict[str, Any]
     model: SentimentClassifier
     averaged: SentimentClassifier
+    start: list[Tensor] | None
     optimizer: torch.optim.Optimizer
     device: torch.device
     report: Report
@@ -82,6 +84,7 @@ def train(
     run_dir: Path,
     *,
     device: torch.device,
+    start: SentimentClassifier | None = None,
     resume: bool = False,
     report: Report = silent,
 ) -> list[dict[str, float]]:
@@ -89,6 +92,16 @@ def train(
 
     Each entry of the history has `epoch`, `train_loss`, `train_accuracy`, `validation_loss`,
     `validation_accuracy`, `temperature` and `seconds`. Losses are in nats, and accuracies are shares.
+
+    Args:
+        cell: The recurrent cell.
+        config: The recipe.
+        data: What the model learns from and is validated on.
+        run_dir: The folder of the run.
+        device: The device to train on.
+        start: A model to start from, whose architecture then takes the place of the recipe's; it is not changed.
+        resume: Whether to carry on from the run's last checkpoint.
+        report: The function that is told how far the run is.
 
     Raises:
         UsageError: The run folder holds a run and `resume` is false, or the run has other settings; or the run to
@@ -99,12 +112,13 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    model = _new_model(cell, config, data).to(device)
+    model = _new_model(cell, config, data, start).to(device)
     recipe = {"kind": cell, **asdict(config), "precision": resolve_run_precision(run_dir, config.precision, device)}
-    if config.start:
+    if config.start and start is None:
         recipe["start_recipe"] = checkpoint.read_json(Path(config.start) / "best.json")["recipe"]
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    run = _Run(run_dir, recipe, model, copy.deepcopy(model), optimizer, device, report)
+    begun = [weights.detach().clone() for weights in model.parameters()] if config.pull else None
+    run = _Run(run_dir, recipe, model, copy.deepcopy(model), begun, optimizer, device, report)
     state = _restore(run, resume)
     checkpoint.write_vocabulary(run_dir, data.vocabulary)
     checkpoint.write_validation(run_dir, data.validation)
@@ -112,7 +126,7 @@ def train(
 
     ends = find_sentence_ends(data.vocabulary)
     steps_an_epoch = len(_epoch_batches(_epoch_texts(data, ends, config, 0).encoded.lengths, config, 0))
-    while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
+    while state.epoch < config.epochs and (config.keep == "last" or state.epoch - state.best_epoch <= config.patience):
         texts = _epoch_texts(data, ends, config, state.epoch)
         _train_epoch(run, state, config, texts, data.vocabulary.pad_id, steps=steps_an_epoch * config.epochs)
         _finish_epoch(run, state, data)
@@ -140,6 +154,8 @@ def _train_epoch(
         loss.backward()
         nn.utils.clip_grad_norm_(run.model.parameters(), config.clip)
         run.optimizer.step()
+        if run.start is not None:
+            _pull(run.model, run.start, config.pull * run.optimizer.param_groups[0]["lr"])
         update_average(run.averaged, run.model, config.average, state.step)
 
         state.step += 1
@@ -163,8 +179,21 @@ def _train_epoch(
         )
 
 
-def _new_model(cell: Cell, config: TrainConfig, data: TrainingData) -> SentimentClassifier:
-    """Returns a model with the word vectors and random weights, or with the best weights of the run to start from."""
+def _pull(model: SentimentClassifier, start: list[Tensor], share: float) -> None:
+    """Moves the weights a share of the way back to where they began."""
+    with torch.no_grad():
+        for weights, begun in zip(model.parameters(), start, strict=True):
+            weights.lerp_(begun, min(share, 1.0))
+
+
+def _new_model(
+    cell: Cell, config: TrainConfig, data: TrainingData, start: SentimentClassifier | None
+) -> SentimentClassifier:
+    """Returns a model with the word vectors and random weights, or with the weights of what it starts from."""
+    if start is not None:
+        model = SentimentClassifier(start.architecture, config.dropout, unk_id=data.vocabulary.unk_id)
+        load_tensors(model, to_tensors(start))
+        return model
     vocab_size, embedding_dim = data.vectors.shape
     architecture = Architecture(cell, vocab_size, embedding_dim, config.hidden_size, config.num_layers, config.pooling)
     model = SentimentClassifier(architecture, config.dropout, unk_id=data.vocabulary.unk_id)
@@ -211,7 +240,8 @@ def _finish_epoch(run: _Run, state: _State, data: TrainingData) -> None:
     )
     if accuracy > state.best_accuracy:
         state.best_accuracy, state.best_epoch = accuracy, state.epoch
-    if accuracy == state.best_accuracy:  # of equals the later one is kept, for its steps were smaller
+    # Of equals the later one is kept, for its steps were smaller.
+    if accuracy == state.best_accuracy or run.recipe["keep"] == "last":
         checkpoint.write_tensors(run.run_dir / "best.safetensors", to_tensors(run.averaged))
         content = {
             "format_version": checkpoint.FORMAT_VERSION,
