@@ -23,3 +23,11 @@ def test_the_table_says_what_was_and_what_is() -> None:
     assert "100 held-out reviews of a.csv" in lines[5]
     assert "12 of them only the adapted model gets right, 0 only the one before: p = 0.000488" in lines[6]
     assert "+12.00 points" in lines[6]
+
+
+def test_a_name_cannot_end_its_cell_or_its_line() -> None:
+    change = measure_change(probabilities(20), probabilities(8), LABELS, np.full(100, 5), temperatures=(1.0, 1.0))
+    lines = change_report(change, ("a|b", "mine\nand\x1b[31m"), "held-out reviews of a\nb.csv").splitlines()
+    assert len(lines) == 7
+    assert lines[2].startswith(r"| a\|b | 80.00 % |")
+    assert "\x1b" not in "".join(lines)

@@ -21,6 +21,7 @@ from sentscore_train.evaluation.metrics import (
     measure,
     reliability,
     to_logits,
+    to_probabilities,
 )
 
 # Three negatives at 0.1, 0.4 and 0.8, three positives at 0.3, 0.6 and 0.9: of the nine pairs six are in order.
@@ -172,3 +173,10 @@ def test_the_calibration_error_by_chance_is_that_of_right_probabilities() -> Non
     assert expected_error_by_chance(probabilities) == pytest.approx(np.mean(drawn), rel=0.05)
     assert expected_error_by_chance(np.tile(probabilities, 100)) < 0.2 * np.mean(drawn)
     assert expected_error_by_chance(np.zeros(10)) == 0.0
+
+
+def test_probabilities_are_those_of_double_precision_whatever_the_logits_are() -> None:
+    found = to_probabilities(np.array([-3.0, 0.0, 2.0], np.float32))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, [1.0 / (1.0 + math.exp(3.0)), 0.5, 1.0 / (1.0 + math.exp(-2.0))])
+    np.testing.assert_allclose(to_logits(found), [-3.0, 0.0, 2.0])

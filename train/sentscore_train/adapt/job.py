@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentscore.errors import OutputError, UsageError
+from sentscore_train.training.run_folder import holds_run
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def check_output(job: Job) -> None:
         raise OutputError(f"{job.output}: exists already: replace it with --force or name another folder")
     if job.run_dir.absolute() == job.output.absolute():
         raise UsageError(f"--run-dir {job.run_dir}: is the --output too: name another folder")
-    if (job.run_dir / "resume.json").exists() and not (job.resume or job.force):
+    if holds_run(job.run_dir) and not (job.resume or job.force):
         raise UsageError(
             f"{job.run_dir}: holds a run already: carry it on with --resume, replace it with --force, or name another "
             "--run-dir"

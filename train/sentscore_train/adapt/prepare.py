@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,23 +13,22 @@ from sentscore.errors import InputError
 from sentscore.model.artifact import Artifact
 from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import MAX_TOKENS, EncodedTexts, Encoder, head_and_tail
-from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.adapt.config import AdaptConfig
 from sentscore_train.adapt.opinions import judge
 from sentscore_train.adapt.words import place_new_words
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.corpus import Corpus, Division, Source, check_enough, describe, divide, text_key
+from sentscore_train.data.encoding import encode_texts
 from sentscore_train.data.labels import UNLABELLED
 from sentscore_train.data.vocabulary import add_tokens, count_tokens
 from sentscore_train.evaluation.calibration import fit_temperature
+from sentscore_train.evaluation.metrics import to_probabilities
 from sentscore_train.models.classifier import SentimentClassifier
 from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.training.loop import predict
 
 Logits = npt.NDArray[np.float32]
-
-_STEP: Final = 1_000  # reviews between two reports
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +86,7 @@ def prepare_adaptation(
     report(Progress("looking for new words", 0, 1))
     counts = count_tokens([corpus.texts[row] for row in learned], known)
     vocabulary = add_tokens(known, counts, least=config.least_new_word, most=config.most_new_words)
-    encoded = _encode(vocabulary, corpus.texts, report)
+    encoded = encode_texts(Encoder(vocabulary), corpus.texts, report)  # as long texts are scored
     start = _add_rows(SentimentClassifier.from_artifact(artifact), encoded.take(learned), vocabulary)
 
     texts = LabelledTexts(encoded, corpus.labels, corpus.domain_ids)
@@ -140,17 +138,6 @@ def _leave_copies_out(corpus: Corpus, division: Division) -> Division:
     held_out = {text_key(corpus.texts[row]) for row in division.validation}
     unlabelled = [row for row in division.unlabelled if text_key(corpus.texts[row]) not in held_out]
     return replace(division, unlabelled=np.array(unlabelled, np.int64))
-
-
-def _encode(vocabulary: Vocabulary, texts: Sequence[str], report: Report) -> EncodedTexts:
-    encoder = Encoder(vocabulary)  # as long texts are scored
-    parts = []
-    for start in range(0, len(texts), _STEP):
-        parts.append(encoder.encode(as_text_array(texts[start : start + _STEP])))
-        report(Progress("encoding the reviews", min(start + _STEP, len(texts)), len(texts)))
-    lengths = np.concatenate([part.lengths for part in parts])
-    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))
-    return EncodedTexts(np.concatenate([part.ids for part in parts]), offsets)
 
 
 def _add_rows(model: SentimentClassifier, encoded: EncodedTexts, vocabulary: Vocabulary) -> SentimentClassifier:
@@ -210,18 +197,13 @@ def _label(
     labelled, unknown = texts.take(division.train), texts.take(division.unlabelled)
     opinion = own[division.train]
     # What the start is sure of beyond what it is right about would only be unlearned again.
-    calibrated = _sigmoid(opinion / fit_temperature(opinion, labelled.labels.astype(np.int8)))
+    calibrated = to_probabilities(opinion / fit_temperature(opinion, labelled.labels.astype(np.int8)))
     targets = (1.0 - config.opinion) * labelled.labels + config.opinion * calibrated
     if len(unknown):
         report(Progress("labelling the unlabelled reviews", 0, 1))
         logits = (opinion, own[division.unlabelled])
-        soft = _sigmoid(judge(labelled, unknown, len(vocabulary), start=logits, seed=config.seed))
+        soft = to_probabilities(judge(labelled, unknown, len(vocabulary), start=logits, seed=config.seed))
         targets = np.concatenate((targets, soft))
         report(Progress("labelling the unlabelled reviews", 1, 1))
     read = texts.take(np.concatenate((division.train, division.unlabelled)))
     return replace(read, labels=targets.astype(np.float32))
-
-
-def _sigmoid(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
-    return found

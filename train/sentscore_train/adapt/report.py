@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sentscore_train.evaluation.metrics import Agreement, Interval, Metrics, compare_models, measure
+from sentscore.cli.lines import clean_line
+from sentscore_train.evaluation.metrics import Agreement, Metrics, compare_models, measure
+from sentscore_train.evaluation.report import format_interval, format_points, format_share, markdown_table
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -65,26 +67,23 @@ def change_report(change: Change, names: tuple[str, str], reviews: str) -> str:
         *(_row(name, metrics) for name, metrics in zip(names, (change.before, change.after), strict=True)),
     ]
     a, count = change.agreement, change.after.reviews
+    low, high = map(format_points, (a.difference_interval.low, a.difference_interval.high))
     notes = (
         f"- Measured on {count:,} {reviews}, from which nothing was learned. Its temperature alone was fitted to them, "
         "which the accuracy does not depend on.",
         f"- {a.only_first_right:,} of them only the adapted model gets right, {a.only_second_right:,} only the one "
-        f"before: p = {a.mcnemar_p:.3g} by McNemar's exact test. The accuracy changed by {100 * a.difference:+.2f} "
-        f"points, 95 % interval {100 * a.difference_interval.low:+.2f} to {100 * a.difference_interval.high:+.2f}.",
+        f"before: p = {a.mcnemar_p:.3g} by McNemar's exact test. The accuracy changed by {format_points(a.difference)} "
+        f"points, 95 % interval {low} to {high}.",
     )
-    return "\n".join([*("| " + " | ".join(row) + " |" for row in rows), "", *notes]) + "\n"
+    return "\n".join([markdown_table(rows), "", *map(clean_line, notes)]) + "\n"
 
 
 def _row(name: str, metrics: Metrics) -> list[str]:
     return [
         name,
-        f"{100 * metrics.accuracy:.2f} %",
-        _interval(metrics.accuracy_interval),
+        format_share(metrics.accuracy),
+        format_interval(metrics.accuracy_interval),
         f"{metrics.auc:.4f}",
         f"{metrics.calibrated.log_loss:.4f}",
         f"{metrics.calibrated.ece:.4f}",
     ]
-
-
-def _interval(interval: Interval) -> str:
-    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f} %"

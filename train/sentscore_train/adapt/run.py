@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from sentscore.model.artifact import Artifact, load_artifact
@@ -26,12 +25,14 @@ from sentscore_train.adapt.report import Change, measure_change
 from sentscore_train.data.cache import hash_texts
 from sentscore_train.data.corpus import Source
 from sentscore_train.evaluation.evaluate import manifest_metrics
+from sentscore_train.evaluation.metrics import to_probabilities
 from sentscore_train.evaluation.plots import plot_history
 from sentscore_train.models.classifier import SentimentClassifier
 from sentscore_train.models.weights import load_tensors
 from sentscore_train.release import Stage, hold, run_stage
 from sentscore_train.training import checkpoint
 from sentscore_train.training.loop import predict, train
+from sentscore_train.training.run_folder import RESUME
 
 _SETTINGS: Final = "adapt.json"
 _MAY_DIFFER: Final = {"checkpoint_every_s"}
@@ -105,7 +106,7 @@ def _claim(job: Job, artifact: Artifact, sources: Sequence[Source], config: Adap
             job.run_dir, checkpoint.read_json(path), settings, resume=True, may_differ=_MAY_DIFFER
         )
         return
-    (job.run_dir / "resume.json").unlink(missing_ok=True)  # a run that is not carried on
+    (job.run_dir / RESUME).unlink(missing_ok=True)  # a run that is not carried on
     checkpoint.write_json(path, {"format_version": checkpoint.FORMAT_VERSION, **settings})
 
 
@@ -118,8 +119,8 @@ def _finish(run_dir: Path, artifact: Artifact, adaptation: Adaptation, device: t
     pad_id = adaptation.data.vocabulary.pad_id
     logits = predict(model.to(device), held_out, pad_id, device=device, report=report)
     change = measure_change(
-        _sigmoid(adaptation.before),
-        _sigmoid(logits / content["temperature"]),
+        to_probabilities(adaptation.before).astype(np.float32),
+        to_probabilities(logits / content["temperature"]).astype(np.float32),
         held_out.labels.astype(np.int8),
         held_out.encoded.lengths,
         temperatures=(adaptation.temperature, float(content["temperature"])),
@@ -135,7 +136,3 @@ def _hash_source(source: Source) -> str:
     """Returns the sha256 of all that an adaptation takes from a source."""
     columns = [source.texts, list(map(str, source.labels)), source.groups or [], source.domains or []]
     return hash_texts(hash_texts(column) for column in columns)
-
-
-def _sigmoid(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    return np.asarray(1.0 / (1.0 + np.exp(-logits.astype(np.float64))), np.float32)

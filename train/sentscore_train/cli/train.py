@@ -30,6 +30,7 @@ from sentscore_train.cli.options import (
 )
 from sentscore_train.data.labels import Scale
 from sentscore_train.data.tables import TableOptions
+from sentscore_train.training.run_folder import holds_run
 
 if TYPE_CHECKING:
     from sentscore_train.models.classifier import Cell
@@ -216,7 +217,7 @@ def _check_files(run_dir: Path, *, resume: bool, start: Path | None, teachers: S
         InputError: The run to start from never finished an epoch.
         ArtifactError: A teacher is missing or damaged.
     """
-    if not resume and (run_dir / "resume.json").exists():
+    if not resume and holds_run(run_dir):
         raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
     if start is not None and not (start / "best.json").is_file():
         raise InputError(f"{start}: no best.json in it: name the --run-dir of a training that finished an epoch")

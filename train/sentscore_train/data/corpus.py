@@ -21,6 +21,9 @@ from sentscore_train.data.splits import Rows, join_groups, split_by_group
 LEAST_REVIEWS: Final = 200
 """The fewest labelled reviews that a model can be trained and validated on."""
 
+IMDB_DOMAIN: Final = "film"
+"""The kind of the IMDB reviews."""
+
 _NOT_WORDS: Final = re.compile(r"\W+")
 
 
@@ -146,7 +149,7 @@ def imdb_source(source: Path | None, *, data_dir: Path, allow_partial: bool = Fa
         texts=texts,
         labels=np.concatenate((imdb.train.labels, imdb.unsup.labels)),
         groups=imdb.train.movies + imdb.unsup.movies,
-        domains=["film"] * len(texts),
+        domains=[IMDB_DOMAIN] * len(texts),
         grouped_by="movie",
         # A few reviews stand under two movies. The published models were made with them where their movies are.
         joins_copies=False,
@@ -246,11 +249,11 @@ def _domain_names(source: Source) -> list[str]:
 
 def _choose_validation(source: Source, rows: Rows, *, share: float, seed: int) -> Rows:
     """Returns which of the labelled rows [m] of a source go to validation."""
+    if source.validation is not None and source.validation[rows].any():
+        return rows[source.validation[rows]]
     groups = [source.groups[row] if source.groups is not None else "" for row in rows]
     if source.joins_copies:
         groups = join_groups(groups, [text_key(source.texts[row]) for row in rows])
-    if source.validation is not None and source.validation[rows].any():
-        return rows[source.validation[rows]]
     names = _domain_names(source)
     strata = np.unique([names[row] for row in rows], return_inverse=True)[1] * 2 + source.labels[rows]
     return rows[split_by_group(groups, strata.astype(np.int64), share=share, seed=seed)[1]]

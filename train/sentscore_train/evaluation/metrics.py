@@ -209,6 +209,12 @@ def to_logits(probabilities: Floats) -> npt.NDArray[np.float64]:
     return logits
 
 
+def to_probabilities(logits: Floats) -> npt.NDArray[np.float64]:
+    """Returns the probabilities of logits, sigmoid(logits), in double precision whatever theirs is."""
+    found: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
+    return found
+
+
 def calibration(logits: Floats, labels: Integers, *, temperature: float) -> Calibration:
     """Measures the probabilities sigmoid(logits).
 
@@ -219,7 +225,7 @@ def calibration(logits: Floats, labels: Integers, *, temperature: float) -> Cali
     """
     from sklearn.metrics import brier_score_loss
 
-    probabilities = 1.0 / (1.0 + np.exp(-logits))
+    probabilities = to_probabilities(logits)
     bins = reliability(probabilities, labels)
     return Calibration(
         temperature=temperature,

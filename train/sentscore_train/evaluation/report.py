@@ -16,11 +16,11 @@ def evaluation_report(found: Evaluation) -> str:
     confusion, calibrations = m.confusion, (m.calibrated, m.uncalibrated)
     blocks = [
         [
-            ["accuracy", _share(m.accuracy)],
+            ["accuracy", format_share(m.accuracy)],
             ["AUC", f"{m.auc:.4f}"],
             ["F1", f"{m.f1:.4f}"],
-            ["precision", _share(m.precision)],
-            ["recall", _share(m.recall)],
+            ["precision", format_share(m.precision)],
+            ["recall", format_share(m.recall)],
         ],
         [
             ["temperature", *(f"{each.temperature:.4f}" for each in calibrations)],
@@ -38,7 +38,7 @@ def evaluation_report(found: Evaluation) -> str:
     head = clean_line(f"{found.model} in {found.precision} on {found.device}: {m.reviews:,} reviews, {found.source}")
     interval = m.accuracy_interval
     note = (
-        f"Accuracy: 95 % interval {_interval(interval)}, bootstrap of {interval.resamples:,} resamples. "
+        f"Accuracy: 95 % interval {format_interval(interval)}, bootstrap of {interval.resamples:,} resamples. "
         f"Temperature: fitted on {clean_line(found.fitted_on)}. By chance: the mean ECE of exactly right probabilities "
         "on so many reviews."
     )
@@ -51,19 +51,20 @@ def comparison_report(found: Comparison) -> str:
         ["model", "accuracy", "95 % interval", "AUC", "log loss", "ECE", "MB", "reviews/s"],
         ["---"] * 8,
         *(_row(each) for each in found.models),
-        *([name, _share(accuracy), *[""] * 6] for name, accuracy in found.published.items()),
+        *([name, format_share(accuracy), *[""] * 6] for name, accuracy in found.published.items()),
     ]
     first, second = found.models
     a, resamples = found.agreement, first.metrics.accuracy_interval.resamples
+    low, high = map(format_points, (a.difference_interval.low, a.difference_interval.high))
     notes = [
         f"- {first.metrics.reviews:,} reviews ({first.source}), on {first.device}. Intervals: bootstrap of "
         f"{resamples:,} resamples. ECE: {CALIBRATION_BINS} bins of equal mass. MB: graph and vocabulary. Reviews/s: "
         "from text to score, in this run.",
-        f"- {_share(a.same_sentiment)} get the same sentiment from both. {a.only_first_right:,} are right in "
+        f"- {format_share(a.same_sentiment)} get the same sentiment from both. {a.only_first_right:,} are right in "
         f"{first.model} alone, {a.only_second_right:,} in {second.model} alone: p = {a.mcnemar_p:.3g} by McNemar's "
         "exact test.",
-        f"- Accuracy of {first.model} less that of {second.model}: {_points(a.difference)} points, 95 % interval "
-        f"{_points(a.difference_interval.low)} to {_points(a.difference_interval.high)}, by paired bootstrap.",
+        f"- Accuracy of {first.model} less that of {second.model}: {format_points(a.difference)} points, 95 % interval "
+        f"{low} to {high}, by paired bootstrap.",
     ]
     if found.published:
         notes.append(
@@ -71,7 +72,7 @@ def comparison_report(found: Comparison) -> str:
             "gives for these reviews."
         )
     tables = [rows, *(_compared_rows(column, found) for column in found.by)]
-    return "\n\n".join([*map(_markdown, tables), "\n".join(map(clean_line, notes))]) + "\n"
+    return "\n\n".join([*map(markdown_table, tables), "\n".join(map(clean_line, notes))]) + "\n"
 
 
 def _group_rows(column: str, groups: Mapping[str, GroupMetrics]) -> list[list[str]]:
@@ -82,8 +83,8 @@ def _group_rows(column: str, groups: Mapping[str, GroupMetrics]) -> list[list[st
             [
                 name,
                 f"{each.reviews:,}",
-                _share(each.accuracy),
-                _interval(each.accuracy_interval),
+                format_share(each.accuracy),
+                format_interval(each.accuracy_interval),
                 f"{each.ece:.4f}",
                 f"{each.ece_by_chance:.4f}",
             ]
@@ -102,9 +103,9 @@ def _compared_rows(column: str, found: Comparison) -> list[list[str]]:
             [
                 name,
                 f"{first.by[column][name].reviews:,}",
-                _share(first.by[column][name].accuracy),
-                _share(first.by[column][name].accuracy - agreement.difference),
-                _points(agreement.difference),
+                format_share(first.by[column][name].accuracy),
+                format_share(first.by[column][name].accuracy - agreement.difference),
+                format_points(agreement.difference),
                 f"{agreement.mcnemar_p:.3g}",
             ]
             for name, agreement in found.by[column].items()
@@ -112,7 +113,8 @@ def _compared_rows(column: str, found: Comparison) -> list[list[str]]:
     ]
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Returns the rows as a Markdown table. Nothing in a cell can end it, its row or the line."""
     return "\n".join(clean_line("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |") for row in rows)
 
 
@@ -120,8 +122,8 @@ def _row(found: Evaluation) -> list[str]:
     m = found.metrics
     return [
         clean_line(f"{found.model}, {found.precision}"),
-        _share(m.accuracy),
-        _interval(m.accuracy_interval),
+        format_share(m.accuracy),
+        format_interval(m.accuracy_interval),
         f"{m.auc:.4f}",
         f"{m.calibrated.log_loss:.4f}",
         f"{m.calibrated.ece:.4f}",
@@ -130,16 +132,19 @@ def _row(found: Evaluation) -> list[str]:
     ]
 
 
-def _share(value: float) -> str:
+def format_share(value: float) -> str:
+    """Returns a share in per cent."""
     return f"{100 * value:.2f} %"
 
 
-def _points(value: float) -> str:
+def format_points(value: float) -> str:
+    """Returns a difference of shares in points, with its sign and without the unit."""
     return f"{100 * value:+.2f}"
 
 
-def _interval(interval: Interval) -> str:
-    return f"{100 * interval.low:.2f} to {_share(interval.high)}"
+def format_interval(interval: Interval) -> str:
+    """Returns an interval of shares in per cent."""
+    return f"{100 * interval.low:.2f} to {format_share(interval.high)}"
 
 
 def _align(rows: Sequence[Sequence[str]]) -> str:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from sentscore.errors import ArtifactError, InputError, UsageError
 from sentscore.model.artifact import LAYOUT, Artifact
 from sentscore.progress import Progress, Report, silent
-from sentscore_train.data.corpus import Corpus, Source, divide, imdb_source
+from sentscore_train.data.corpus import IMDB_DOMAIN, Corpus, Source, divide, imdb_source
 from sentscore_train.data.imdb import load_imdb
 from sentscore_train.data.tables import Table, TableOptions, read_table, to_source
 
@@ -22,8 +22,6 @@ Split = Literal["test", "validation", "train"]
 
 IMDB_TEST: Final = "IMDB test"
 """The source of the IMDB test reviews."""
-
-IMDB_DOMAIN: Final = "film"
 
 _NO_VALUE: Final = "none"  # the group of rows without a value
 

@@ -12,7 +12,7 @@ from sentscore.model.artifact import Artifact
 from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore_train.evaluation.calibration import fit_temperature
-from sentscore_train.evaluation.metrics import to_logits
+from sentscore_train.evaluation.metrics import to_logits, to_probabilities
 
 Logits = npt.NDArray[np.float32]
 
@@ -78,4 +78,4 @@ def soft_labels(
         name: float(((logits[:count] > 0) == (labels == 1)).mean())
         for name, logits in {**calibrated, "all": mean}.items()
     }
-    return np.asarray(1.0 / (1.0 + np.exp(-mean[count:])), np.float32), accuracy
+    return to_probabilities(mean[count:]).astype(np.float32), accuracy

@@ -28,6 +28,7 @@ from sentscore.text.encoder import EncodedTexts
 from sentscore.text.rules import parse_rules
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts
+from sentscore_train.training.run_folder import RESUME
 
 FORMAT_VERSION: Final = 1
 VALIDATION: Final = "validation.safetensors"
@@ -82,7 +83,7 @@ def write_resume(folder: Path, step: int, state: Mapping[str, Any], tensors: Map
     """Writes the state after a step, then removes the one before."""
     file = f"resume-{step:08d}.safetensors"
     write_tensors(folder / file, tensors)
-    write_json(folder / "resume.json", {"format_version": FORMAT_VERSION, "tensors": file, "step": step, **state})
+    write_json(folder / RESUME, {"format_version": FORMAT_VERSION, "tensors": file, "step": step, **state})
     for old in folder.glob("resume-*.safetensors"):
         if old.name != file:
             old.unlink()
@@ -96,7 +97,7 @@ def read_resume(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None
 
 def read_resume_state(folder: Path) -> dict[str, Any] | None:
     """Returns what `read_resume` does, without the tensors."""
-    path = folder / "resume.json"
+    path = folder / RESUME
     return read_json(path) if path.exists() else None
 
 

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import EncodedTexts, Encoder
-from sentscore.text.normalize import as_text_array
 from sentscore.text.rules import stored_rules
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
 from sentscore_train.data.corpus import Corpus, Source, describe, divide
+from sentscore_train.data.encoding import encode_texts
 from sentscore_train.data.vocabulary import build_vocabulary
 from sentscore_train.data.word_vectors import train_skip_gram
 from sentscore_train.teachers.document_vectors import document_vectors
@@ -27,7 +27,6 @@ from sentscore_train.teachers.opinions import Logits, model_opinion, soft_labels
 from sentscore_train.training.config import TrainConfig
 
 _CODE: Final = 2  # must rise when a step here gives another result for the same input
-_STEP: Final = 1_000  # reviews between two reports
 
 
 def prepare(config: TrainConfig, sources: Sequence[Source], data_dir: Path, *, report: Report = silent) -> TrainingData:
@@ -190,13 +189,5 @@ def _vocabulary_arrays(texts: Sequence[str], size: int) -> Arrays:
 
 
 def _encode(vocabulary: Vocabulary, texts: Sequence[str], report: Report) -> Arrays:
-    encoder = Encoder(vocabulary, max_tokens=None)
-    parts = []
-    for start in range(0, len(texts), _STEP):
-        parts.append(encoder.encode(as_text_array(texts[start : start + _STEP])))
-        report(Progress("encoding the reviews", min(start + _STEP, len(texts)), len(texts)))
-    lengths = np.concatenate([part.lengths for part in parts])
-    return {
-        "ids": np.concatenate([part.ids for part in parts]),
-        "offsets": np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64))),
-    }
+    encoded = encode_texts(Encoder(vocabulary, max_tokens=None), texts, report)
+    return {"ids": encoded.ids, "offsets": encoded.offsets}
