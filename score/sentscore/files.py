@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from sentscore.errors import OutputError, first_line
 
 _AT_FDCWD: Final = -100  # of Linux: names are looked up in the current folder
 _RENAME_NOREPLACE: Final = 1
+_LOCK_POLL_S: Final = 0.2
 
 
 @contextmanager
@@ -152,6 +154,30 @@ def lock(file: BinaryIO | int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+@contextmanager
+def wait_for_lock(path: Path) -> Iterator[None]:
+    """Keeps other processes out of the body. They wait for the lock file, which is there only meanwhile.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with output_errors(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with output_errors(str(path)):
+            file = path.open("wb")
+        with file:
+            # One that was removed by its holder is another file than the one of this name, if there is one.
+            if lock(file) is not False and has_name(file, path):
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):
+                        path.unlink()
+                return
+        time.sleep(_LOCK_POLL_S)
 
 
 def has_name(file: BinaryIO, path: Path) -> bool:

@@ -44,6 +44,7 @@ class Small:
     def __init__(self, folder: Path) -> None:
         self.log, self.code, self.folder = folder / "log", folder / "code", folder
         self.seconds = 0.0
+        self.stage_seconds: dict[str, float] = {}
 
     def stages(self, config: ReleaseConfig) -> list[Stage]:
         return [self.stage(name) for name in ("first", "second", "third")]
@@ -51,7 +52,8 @@ class Small:
     def stage(self, name: str) -> Stage:
         folder = self.folder / name
         code = self.code if name == "second" else self.folder / "never"
-        return Stage(name, "small-stage", (str(folder), str(self.log), str(self.seconds), str(code)), folder)
+        seconds = self.stage_seconds.get(name, self.seconds)
+        return Stage(name, "small-stage", (str(folder), str(self.log), str(seconds), str(code)), folder)
 
     @property
     def ran(self) -> list[str]:
@@ -105,6 +107,8 @@ def test_the_four_shipped_models_are_taught_by_runs_before_them() -> None:
         seen.add(run.name)
     assert {run.name for run in RUNS if run.is_shipped} == {"lstm", "gru", "lstm-small", "gru-small"}
     assert all(run.name.startswith(run.cell) for run in RUNS)
+    for stage in stages(ReleaseConfig(Path("o"), Path("w"), (), (), Path("d"))):
+        assert seen.issuperset(name.removesuffix("-export") for name in stage.needs)
 
 
 def test_a_stage_is_run_once(small, config) -> None:
@@ -188,13 +192,42 @@ def test_models_that_are_there_are_not_replaced_unasked(small, tmp_path) -> None
     assert small.ran == ["first", "second"]
 
 
+def test_stages_run_at_the_same_time_as_far_as_they_need_no_other(small, config, monkeypatch) -> None:
+    def stages(config: ReleaseConfig) -> list[Stage]:
+        first, second, third = Small.stages(small, config)
+        return [first, replace(second, needs=("first",)), third]
+
+    monkeypatch.setattr(sentscore_train.release, "stages", stages)
+    small.seconds = 1.0
+    announced: list[str] = []
+    release(replace(config, jobs=2), lambda number, of, stage: announced.append(f"{number} {stage.name}"))
+    assert announced == ["1 first", "3 third", "2 second"]
+    assert sorted(small.ran[:2]) == ["first", "third"]
+    assert small.ran[2:] == ["second"]
+    assert sorted(path.name for path in (config.work_dir / "logs").iterdir()) == [
+        "first.log",
+        "second.log",
+        "third.log",
+    ]
+
+
+def test_a_failure_stops_the_stages_beside_it(small, config) -> None:
+    small.code.write_text("3")
+    small.stage_seconds = {"first": 60.0, "third": 60.0}
+    started = time.monotonic()
+    with pytest.raises(StageError, match=r"stage second failed with exit code 3, as .*second\.log says"):
+        release(replace(config, jobs=3))
+    assert time.monotonic() - started < WAIT_S
+    assert not (small.folder / "first").exists()
+
+
 def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:
     arguments = ["release", "out", "--work-dir", "work", "--data-dir", "data", "--imdb", str(imdb), "--fast"]
     rows = ["text,label,split", *(f"A {word} kettle,{label},train" for label, word in enumerate(("bad", "good")))]
     rows += [f"Number {number} is a {word} one.,{number % 2}," for number, word in enumerate(["bad", "good"] * 20)]
     (tmp_path / "kettles.csv").write_text("\n".join(rows) + "\n")
     command = [sys.executable, "-m", "sentscore_train", *arguments, "--table", "kettles.csv", "--text", "text"]
-    command += ["--device", "cpu", "--threads", "1"]
+    command += ["--device", "cpu", "--jobs", "2", "--source-share", "1", "--source-share", "2"]
     state = tmp_path / "work" / "release.json"
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         wait_for(state)
@@ -208,7 +241,7 @@ def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:
     assert again.returncode == 0, again.stderr
     announced = [line for line in again.stderr.splitlines() if line.startswith("[")]
     assert len(announced) == stages_in_all - done
-    assert announced[0].startswith(f"[{done + 1}/{stages_in_all}] sentscore-")
+    assert all(f"/{stages_in_all}] sentscore-" in line for line in announced)
     for run in RUNS:
         if run.is_shipped:
             manifest = load_artifact(tmp_path / "out" / run.name).manifest

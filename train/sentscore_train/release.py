@@ -11,17 +11,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from sentscore.errors import InputError, OutputError, SentscoreError, UsageError
 from sentscore.files import lock, output_errors, write_file
 
 FORMAT_VERSION: Final = 1
 _STATE: Final = "release.json"
+_POLL_S: Final = 0.1
 _FAST_BATCHES: Final = 20  # with `fast`, torch and ONNX Runtime are compared on so many batches
 
 Announce = Callable[[int, int, "Stage"], None]
@@ -51,59 +53,64 @@ class Run:
     purpose: str = ""
 
 
-_LARGE: Final = {"hidden_size": 256}  # it labels the reviews only once, so it may be as slow as the notebook's
-_SMALL: Final = {"hidden_size": 64, "num_layers": 1}
+_PRETRAINED: Final = {"pretrain": 2}
+_SMALL: Final = {"hidden_size": 64, "num_layers": 1, "epochs": 8}  # what is narrow learns slowly
+_LABELLED: Final = ("lstm-labelled", "gru-labelled")
+_TAUGHT: Final = ("lstm-taught", "gru-taught")
 
 RUNS: Final = (
-    Run("gru-labelled", "gru", _LARGE),
-    Run("lstm-labelled", "lstm", _LARGE),
-    Run("gru-taught", "gru", teachers=("gru-labelled", "lstm-labelled")),
-    Run("lstm-taught", "lstm", teachers=("gru-labelled", "lstm-labelled")),
-    Run(
-        "gru",
-        "gru",
-        teachers=("gru-taught", "lstm-taught"),
-        is_shipped=True,
-        purpose="For accurate scores, beside or in place of the LSTM.",
-    ),
+    Run("lstm-labelled", "lstm", {**_PRETRAINED, "epochs": 3}),
+    Run("gru-labelled", "gru", {**_PRETRAINED, "epochs": 3}),
+    Run("lstm-taught", "lstm", {**_PRETRAINED, "epochs": 2}, teachers=_LABELLED),
+    Run("gru-taught", "gru", {**_PRETRAINED, "epochs": 2}, teachers=_LABELLED),
     Run(
         "lstm",
         "lstm",
-        teachers=("gru-taught", "lstm-taught"),
+        {**_PRETRAINED, "epochs": 4},
+        teachers=_TAUGHT,
         is_shipped=True,
         purpose="For the most accurate scores.",
     ),
     Run(
-        "gru-small",
         "gru",
-        _SMALL,
-        teachers=("gru-taught", "lstm-taught"),
+        "gru",
+        {**_PRETRAINED, "epochs": 4},
+        teachers=_TAUGHT,
         is_shipped=True,
-        purpose="For the most reviews a second.",
+        purpose="For accurate scores, beside or in place of the LSTM.",
     ),
     Run(
         "lstm-small",
         "lstm",
         _SMALL,
-        teachers=("gru-taught", "lstm-taught"),
+        teachers=_TAUGHT,
         is_shipped=True,
         purpose="For many reviews a second with an LSTM.",
+    ),
+    Run(
+        "gru-small",
+        "gru",
+        _SMALL,
+        teachers=_TAUGHT,
+        is_shipped=True,
+        purpose="For the most reviews a second.",
     ),
 )
 """The trainings of a release in their order.
 
-Two large models learn from the labelled reviews. Together with NB-SVM and a classifier on document vectors they teach
-two models of half their width, which also learn from the unlabelled reviews and become better than each of their
-teachers. These two replace the large ones as teachers of the models that are shipped. Those are measured on the test
-reviews, which nothing has looked at before.
+All layers but the small models' are language models of all reviews first. Two models learn from the labelled reviews.
+Together with NB-SVM, a classifier on document vectors and a convolutional one they teach two models that also learn
+from the unlabelled reviews and become better than each of their teachers. These two replace the first ones as teachers
+of the models that are shipped. Those are measured on the test reviews, which nothing has looked at before.
 """
 
 
 class StageError(SentscoreError):
     """A stage's command failed. What the command wrote to stderr says why."""
 
-    def __init__(self, stage: str, exit_code: int) -> None:
-        super().__init__(f"stage {stage} failed with exit code {exit_code}, as said above: run it again to carry on")
+    def __init__(self, stage: str, exit_code: int, log: Path | None = None) -> None:
+        said = "as said above" if log is None else f"as {log} says"
+        super().__init__(f"stage {stage} failed with exit code {exit_code}, {said}: run it again to carry on")
         self.exit_code = exit_code  # type: ignore[misc]  # the command's own, in place of the class's
 
 
@@ -115,10 +122,12 @@ class ReleaseConfig:
         out_dir: The folder in which the models' folders are written, each under its run's name.
         work_dir: The folder of the runs, the teachers and the state.
         sources: The options that name the reviews to learn from, as `sentscore-train lstm` takes them.
+        source_shares: The share of each source in an epoch; empty to read every review once.
         tests: What the shipped models are measured on, as the option `--test` of the export takes it.
         data_dir: The folder of downloads and prepared data.
         device: The device to train on.
         threads: The number of torch's threads on the CPU; None leaves it to torch.
+        jobs: The most stages that run at the same time. With more than one, what a stage says goes to a log file.
         seed: The seed of every stage.
         fast: Whether to train each model for one epoch on any number of reviews. This only tests the
             stages; the models are of no use.
@@ -130,8 +139,10 @@ class ReleaseConfig:
     sources: tuple[str, ...]
     tests: tuple[Path, ...]
     data_dir: Path
+    source_shares: tuple[float, ...] = ()
     device: str = "auto"
     threads: int | None = None
+    jobs: int = 1
     seed: int = 1234
     fast: bool = False
     force: bool = False
@@ -146,12 +157,14 @@ class Stage:
         program: Either `sentscore-train` or `sentscore-export`.
         arguments: The program's arguments.
         output: The folder that exists when the stage is done.
+        needs: The names of the stages that must be done before.
     """
 
     name: str
     program: str
     arguments: tuple[str, ...]
     output: Path
+    needs: tuple[str, ...] = ()
 
     @property
     def command(self) -> list[str]:
@@ -163,7 +176,10 @@ def stages(config: ReleaseConfig, runs: Sequence[Run] = RUNS) -> list[Stage]:
     """Returns the stages in the order in which they run: each training and the export of its model."""
     partial = ["--allow-partial"] if config.fast else []
     sources = [*config.sources, *_options(data_dir=config.data_dir), *partial]
-    learning = [*sources, *_options(seed=config.seed, device=config.device, threads=config.threads), "--resume"]
+    settings = _options(
+        source_share=config.source_shares, seed=config.seed, device=config.device, threads=config.threads
+    )
+    learning = [*sources, *settings, "--resume"]
     exporting = ["--force", *_options(parity_batches=_FAST_BATCHES if config.fast else None)]
     measured = ["--precision", "int8", "--precision", "fp16", *_options(test=config.tests), *partial]
 
@@ -172,13 +188,14 @@ def stages(config: ReleaseConfig, runs: Sequence[Run] = RUNS) -> list[Stage]:
     for run in runs:
         run_dir = config.work_dir / run.name
         options = {**run.options, **({"epochs": 1} if config.fast else {})}
+        needs = tuple(f"{name}-export" for name in run.teachers)
         teachers = _options(teacher=tuple(models[name] for name in run.teachers))
         arguments = (run.cell, *_options(run_dir=run_dir), *learning, *_options(**options), *teachers)
-        listed.append(Stage(run.name, "sentscore-train", arguments, run_dir))
+        listed.append(Stage(run.name, "sentscore-train", arguments, run_dir, needs))
         model = models[run.name]
         shipped = [*measured, *_options(purpose=run.purpose or None)] if run.is_shipped else []
         arguments = (str(run_dir), str(model), *exporting, *shipped)
-        listed.append(Stage(f"{run.name}-export", "sentscore-export", arguments, model))
+        listed.append(Stage(f"{run.name}-export", "sentscore-export", arguments, model, (run.name,)))
     return listed
 
 
@@ -203,13 +220,82 @@ def release(config: ReleaseConfig, announce: Announce = lambda number, of, stage
             replaces = stage.output.parent == config.out_dir and stage.output.exists() and stage.name not in done
             if replaces and not config.force:
                 raise OutputError(f"{stage.output}: exists already: replace it with --force or name another folder")
-        for number, stage in enumerate(listed, 1):
-            if stage.name in done and stage.output.is_dir():
-                continue
-            announce(number, len(listed), stage)
-            run_stage(stage, descriptor)
+        numbers = {stage.name: number for number, stage in enumerate(listed, 1)}
+
+        def begin(stage: Stage) -> None:
+            announce(numbers[stage.name], len(listed), stage)
+
+        def end(stage: Stage) -> None:
             done[stage.name] = list(stage.arguments)
             write_file(state, json.dumps({"format_version": FORMAT_VERSION, "done": done}, indent=2).encode())
+
+        waiting = [stage for stage in listed if stage.name not in done or not stage.output.is_dir()]
+        logs = None if config.jobs == 1 else config.work_dir / "logs"
+        _run_stages(waiting, config.jobs, descriptor, logs, begin, end)
+
+
+def _run_stages(
+    waiting: list[Stage],
+    jobs: int,
+    descriptor: int,
+    logs: Path | None,
+    begin: Callable[[Stage], None],
+    end: Callable[[Stage], None],
+) -> None:
+    """Runs stages, at most `jobs` at the same time, each one after those that it needs.
+
+    Args:
+        waiting: The stages in their order, which they are begun in as far as they need no other.
+        jobs: How many may run at the same time.
+        descriptor: The file descriptor that they inherit.
+        logs: The folder of what they say; None for this process's own stdout and stderr.
+        begin: Is called before a stage.
+        end: Is called when a stage is done.
+
+    Raises:
+        StageError: A stage failed. Those that ran beside it are stopped.
+    """
+    missing = {stage.name for stage in waiting}
+    running: dict[str, tuple[Stage, subprocess.Popen[bytes]]] = {}
+    with ExitStack() as files:
+        try:
+            while waiting or running:
+                for stage in [stage for stage in waiting if missing.isdisjoint(stage.needs)][: jobs - len(running)]:
+                    waiting.remove(stage)
+                    begin(stage)
+                    output = None if logs is None else files.enter_context(_open_log(logs, stage))
+                    running[stage.name] = (
+                        stage,
+                        subprocess.Popen(stage.command, pass_fds=[descriptor], stdout=output, stderr=output),
+                    )
+                time.sleep(_POLL_S)
+                for stage, process in list(running.values()):
+                    exit_code = process.poll()
+                    if exit_code is None:
+                        continue
+                    del running[stage.name]
+                    if exit_code:
+                        raise StageError(stage.name, exit_code, None if logs is None else _log_path(logs, stage))
+                    missing.remove(stage.name)
+                    end(stage)
+        except BaseException:  # Ctrl-C reaches the stages by itself, SIGTERM does not
+            for _, process in running.values():
+                process.terminate()
+            for _, process in running.values():
+                process.wait()
+            raise
+
+
+def _log_path(logs: Path, stage: Stage) -> Path:
+    return logs / f"{stage.name}.log"
+
+
+def _open_log(logs: Path, stage: Stage) -> BinaryIO:
+    """Opens the log of a stage, to which it adds what it says."""
+    path = _log_path(logs, stage)
+    with output_errors(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
 
 
 def run_stage(stage: Stage, descriptor: int) -> None:

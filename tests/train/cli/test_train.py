@@ -55,16 +55,18 @@ def test_reviews_become_an_artifact_that_scores(imdb, tmp_path, kind) -> None:
         (["--teacher", "gru", "--teacher", "lstm"], {"teachers": ("gru", "lstm"), "epochs": 5, "learning_rate": 2e-3}),
         (["--teacher", "gru", "--start", "a"], {"teachers": ("gru",), "start": "a", "epochs": 1}),
         (["--teacher", "gru", "--epochs", "7", "--learning-rate", "0.01"], {"epochs": 7, "learning_rate": 0.01}),
-        (["--num-layers", "1"], {"num_layers": 1}),
+        (["--num-layers", "1"], {"num_layers": 1, "language_model": None}),
+        (["--pretrain", "3", "--seed", "5"], {"language_model.epochs": 3, "language_model.seed": 5}),
         (["--source-share", "1"], {"source_shares": (1.0,)}),
-        (["--seed", "5"], {"seed": 5, "vectors.seed": 5, "documents.seed": 5}),
+        (["--seed", "5"], {"seed": 5, "vectors.seed": 5, "documents.seed": 5, "convolution.seed": 5}),
     ],
 )
 def test_the_options_make_the_recipe(options, changed, imdb, tmp_path, monkeypatch) -> None:
     seen = {}
 
-    def prepared(config, *_: object, **__: object) -> None:
+    def prepared(cell, config, *_: object, **__: object) -> None:
         seen["config"] = config
+        assert cell == "lstm"
         raise InputError("far enough")
 
     (tmp_path / "a").mkdir()
@@ -76,6 +78,12 @@ def test_the_options_make_the_recipe(options, changed, imdb, tmp_path, monkeypat
     assert result.exit_code == 3, result.output
     for name, value in changed.items():
         assert attrgetter(name)(seen["config"]) == value, name
+
+
+def test_layers_that_start_from_a_run_are_not_pretrained() -> None:
+    result = CliRunner().invoke(app, ["gru", "--start", "runs/a", "--pretrain", "1"])
+    assert result.exit_code == 2
+    assert "--pretrain does not go with --start" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -90,6 +98,7 @@ def test_the_options_make_the_recipe(options, changed, imdb, tmp_path, monkeypat
         ("notebook", ["--teacher", "gru"]),
         ("notebook", ["--table", "t.csv"]),
         ("notebook", ["--num-layers", "1"]),
+        ("notebook", ["--pretrain", "1"]),
     ],
 )
 def test_an_option_of_the_other_preset_is_a_usage_error(preset, options) -> None:

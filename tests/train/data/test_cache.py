@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +41,27 @@ def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
 def test_a_hash_counts_the_borders_between_texts() -> None:
     assert hash_texts(["ab", "c"]) != hash_texts(["a", "bc"])
     assert hash_texts(["ab", "c"]) == hash_texts(iter(["ab", "c"]))
+
+
+def test_what_one_process_makes_the_others_wait_for(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; import numpy as np\n"
+        "from sentscore_train.data.cache import ArrayCache\n"
+        "def make():\n"
+        "    Path(sys.argv[1], 'begun').touch(); time.sleep(1); return {'ones': np.ones(3, np.float32)}\n"
+        "ArrayCache(Path(sys.argv[1], 'cache')).get('ones', {}, make)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) as process:
+        while not (tmp_path / "begun").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        assert ArrayCache(tmp_path / "cache").get("ones", {}, fail)["ones"].tolist() == [1, 1, 1]
+    assert process.returncode == 0
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".safetensors"]
+
+
+def test_a_process_that_was_killed_while_making_keeps_nobody_out(tmp_path: Path) -> None:
+    cache = ArrayCache(tmp_path)
+    cache.path("ones", {}).with_suffix(".lock").touch()
+    assert cache.get("ones", {}, make_ones)["ones"].tolist() == [1, 1, 1]
+    assert list(tmp_path.iterdir()) == [cache.path("ones", {})]

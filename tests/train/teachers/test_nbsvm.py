@@ -68,3 +68,40 @@ def test_too_many_texts_are_a_usage_error() -> None:
     model.vocab_size = 1_000_000
     with pytest.raises(UsageError, match="40 texts are too many"):
         model.logits(negated(40, 2).encoded)
+
+
+def test_a_word_may_mean_something_else_in_each_kind_of_text() -> None:
+    random = np.random.default_rng(6)
+    labels = random.integers(0, 2, 600).astype(np.int8)
+    kinds = np.arange(600) % 2
+    # Token 5 is good in the first kind and bad in the second, token 6 the other way round.
+    told = np.where(labels == kinds, 6, 5)
+    rows = [[*random.integers(7, SIZE, 4).tolist(), word] for word in told.tolist()]
+    learned = LabelledTexts(texts(rows[:400]), labels[:400])
+    unseen, truth = texts(rows[400:]), labels[400:] == 1
+    plain = NbSvm(learned, SIZE).logits(unseen)
+    marked = NbSvm(learned, SIZE, kinds=[kinds[:400]])
+    assert ((plain > 0) == truth).mean() < 0.6
+    assert ((marked.logits(unseen, [kinds[400:]]) > 0) == truth).mean() > 0.95
+    # A kind that was not there, or none, is judged by the weights of all texts.
+    other = marked.logits(unseen, [np.full(200, 7)])
+    assert np.array_equal(other, marked.logits(unseen, [np.full(200, -1)]))
+    assert ((other > 0) == truth).mean() < 0.6
+
+
+def test_a_kind_of_one_label_has_no_weights_of_its_own() -> None:
+    train, unseen = negated(300, 1), negated(50, 2)
+    kinds = np.where(train.labels == 1, -1, 0)
+    marked = NbSvm(train, SIZE, kinds=[kinds])
+    plain = NbSvm(train, SIZE)
+    assert np.array_equal(marked.logits(unseen.encoded, [np.zeros(50, np.int64)]), plain.logits(unseen.encoded))
+
+
+def test_texts_are_judged_in_parts(monkeypatch) -> None:
+    train, unseen = negated(300, 1), negated(50, 2).encoded
+    kinds = np.arange(300) % 3
+    model = NbSvm(train, SIZE, kinds=[kinds])
+    whole = model.logits(unseen, [kinds[:50]])
+    monkeypatch.setattr("sentscore_train.teachers.nbsvm._PART", 7)
+    assert np.array_equal(model.logits(unseen, [kinds[:50]]), whole)
+    assert len(model.logits(unseen.take(np.zeros(0, np.int64)), [kinds[:0]])) == 0

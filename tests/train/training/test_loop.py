@@ -230,3 +230,17 @@ def test_the_last_epoch_is_kept_if_none_is_to_be_chosen(data, tmp_path) -> None:
         assert len(history) == epochs
         recipe = checkpoint.read_json(tmp_path / keep / "best.json")["recipe"]
         assert recipe["best_epoch"] == best
+
+
+def test_a_run_starts_from_pretrained_weights_but_for_the_head(data, tmp_path) -> None:
+    torch.manual_seed(3)
+    layers = {
+        name: weights.numpy()
+        for name, weights in to_tensors(SentimentClassifier(Architecture("gru", SIZE, 6, 8, 2, CONFIG.pooling))).items()
+    }
+    del layers["head.weight"], layers["head.bias"]
+    still = replace(CONFIG, learning_rate=0.0, epochs=1)
+    train("gru", still, replace(data, pretrained=layers), tmp_path, device=CPU)
+    found = checkpoint.read_tensors(tmp_path / "best.safetensors")
+    assert {"head.weight", "head.bias"} == found.keys() - layers.keys()
+    assert all(np.allclose(found[name], layers[name], atol=1e-6) for name in layers)

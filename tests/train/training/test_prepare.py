@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,18 +8,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
-from sentscore.progress import Progress
+from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
+from sentscore_train.data import encoding
+from sentscore_train.data.batches import TrainingData
 from sentscore_train.data.corpus import Domain, Source, imdb_source
 from sentscore_train.data.word_vectors import SkipGramConfig
 from sentscore_train.teachers.document_vectors import DocVectorConfig
 from sentscore_train.training import prepare as module
+from sentscore_train.training import teaching
 from sentscore_train.training.config import TrainConfig
+from sentscore_train.training.language_model import LanguageModelConfig
 from sentscore_train.training.prepare import prepare
 
 CONFIG = TrainConfig(vocabulary_size=30, validation_share=0.25, vectors=SkipGramConfig(dim=5, epochs=1))
+
+
+def make(config: TrainConfig, sources: Sequence[Source], folder: Path, report: Report = silent) -> TrainingData:
+    return prepare("gru", config, sources, folder, device=torch.device("cpu"), report=report)
 
 
 def reviews(kind: str, label: int, count: int, word: str) -> list[tuple[str, str, int]]:
@@ -47,7 +57,7 @@ def source(tmp_path_factory) -> list[Source]:
 
 
 def test_it_makes_what_a_model_is_trained_on(source, tmp_path) -> None:
-    data = prepare(CONFIG, source, tmp_path)
+    data = make(CONFIG, source, tmp_path)
     assert len(data.train) == 12
     assert len(data.validation) == 4
     assert data.validation.labels.tolist() == [0, 0, 1, 1]
@@ -66,7 +76,7 @@ def test_only_published_reviews_may_be_quoted_from(source, tmp_path) -> None:
     own = Source(
         "mine", [f"An {'ad'[row % 2]}dequate toy {row}" for row in range(16)], np.arange(16, dtype=np.int8) % 2
     )
-    data = prepare(CONFIG, [*source, own], tmp_path)
+    data = make(CONFIG, [*source, own], tmp_path)
     assert len(data.quotable) == len(data.validation) == 8
     assert all(text.startswith("A ") for text in data.quotable[:4])
     for row, text in enumerate(data.quotable[:4]):
@@ -76,32 +86,32 @@ def test_only_published_reviews_may_be_quoted_from(source, tmp_path) -> None:
 
 
 def test_what_was_made_is_not_made_again(source, tmp_path, monkeypatch) -> None:
-    first = prepare(CONFIG, source, tmp_path)
+    first = make(CONFIG, source, tmp_path)
     assert len(list((tmp_path / "prepared").iterdir())) == 3
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("made again")
 
-    for name in ("_vocabulary_arrays", "_encode", "train_skip_gram"):
-        monkeypatch.setattr(module, name, never)
-    again = prepare(CONFIG, source, tmp_path)
+    for owner, name in ((encoding, "build_vocabulary"), (encoding, "encode_texts"), (module, "train_skip_gram")):
+        monkeypatch.setattr(owner, name, never)
+    again = make(CONFIG, source, tmp_path)
     assert np.array_equal(again.vectors, first.vectors)
     assert again.train.encoded.ids.tolist() == first.train.encoded.ids.tolist()
     with pytest.raises(AssertionError, match="made again"):
-        prepare(replace(CONFIG, vocabulary_size=29), source, tmp_path)
+        make(replace(CONFIG, vocabulary_size=29), source, tmp_path)
 
 
 def test_a_damaged_result_is_made_again(source, tmp_path) -> None:
-    first = prepare(CONFIG, source, tmp_path)
+    first = make(CONFIG, source, tmp_path)
     for path in (tmp_path / "prepared").iterdir():
         path.write_bytes(path.read_bytes()[:20])
-    again = prepare(CONFIG, source, tmp_path)
+    again = make(CONFIG, source, tmp_path)
     assert np.array_equal(again.vectors, first.vectors)
 
 
 def test_every_step_reports_how_far_it_is(source, tmp_path) -> None:
     reports: list[Progress] = []
-    prepare(CONFIG, source, tmp_path, report=reports.append)
+    make(CONFIG, source, tmp_path, report=reports.append)
     phases = [report.phase for report in reports]
     assert phases[0] == "building the vocabulary"
     assert Progress("encoding the reviews", 20, 20) in reports
@@ -111,8 +121,8 @@ def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
     source, tmp_path, tiny_artifact, monkeypatch
 ) -> None:
     config = replace(CONFIG, teachers=(str(tiny_artifact),), documents=DocVectorConfig(dim=4, least=2, epochs=2))
-    data = prepare(config, source, tmp_path)
-    plain = prepare(CONFIG, source, tmp_path)
+    data = make(config, source, tmp_path)
+    plain = make(CONFIG, source, tmp_path)
     assert len(data.train) == len(plain.train) + 4
     assert data.train.labels.dtype == np.float32
     assert data.train.labels[:12].tolist() == plain.train.labels.tolist()
@@ -120,26 +130,47 @@ def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
     assert len(set(data.train.labels[12:].tolist()) - {0.0, 1.0}) > 0
     assert data.validation.labels.tolist() == plain.validation.labels.tolist()
 
-    assert list(data.facts["teacher_validation_accuracy"]) == ["nb-svm", "document vectors", str(tiny_artifact), "all"]
+    accuracies = data.facts["teacher_validation_accuracy"]
+    assert list(accuracies) == ["nb-svm", "document vectors", "convolution", str(tiny_artifact), "all"]
+    assert all(0 <= found["IMDB"] <= 1 for found in accuracies.values())
     assert "teacher_validation_accuracy" not in plain.facts
 
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("made twice")
 
-    for name in ("NbSvm", "document_vectors", "model_opinion"):
-        monkeypatch.setattr(module, name, fail)
-    again = prepare(config, source, tmp_path)
+    for name in ("NbSvm", "document_vectors", "convolution_opinion", "model_opinion"):
+        monkeypatch.setattr(teaching, name, fail)
+    again = make(config, source, tmp_path)
     assert np.array_equal(again.train.labels, data.train.labels)
     with pytest.raises(AssertionError, match="made twice"):
-        prepare(replace(config, documents=replace(config.documents, epochs=1)), source, tmp_path)
+        make(replace(config, documents=replace(config.documents, epochs=1)), source, tmp_path)
+
+
+def test_the_layers_are_pretrained_once_for_each_shape(source, tmp_path, monkeypatch) -> None:
+    config = replace(CONFIG, hidden_size=4, num_layers=1, language_model=LanguageModelConfig(epochs=1))
+    found = make(config, source, tmp_path).pretrained
+    assert found is not None
+    assert found["layers.0.forward.weight_hh"].shape == (12, 4)
+    assert not np.array_equal(found["embedding.weight"], make(CONFIG, source, tmp_path).vectors)
+    assert not list(tmp_path.glob("prepared/*.run"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("made twice")
+
+    monkeypatch.setattr(module, "pretrain", fail)
+    again = make(config, source, tmp_path).pretrained
+    assert again is not None
+    assert all(np.array_equal(again[name], found[name]) for name in found)
+    with pytest.raises(AssertionError, match="made twice"):
+        make(replace(config, hidden_size=5), source, tmp_path)
 
 
 def test_several_sources_are_prepared_together(source, tmp_path) -> None:
     texts = [f"A {word} kettle, number {number}!" for word in ("bad", "good") for number in range(8)]
     labels = np.array([0] * 8 + [1] * 8, np.int8)
     kettles = Source("kettles", texts, labels, facts={"rows": 20, "left_out": {"no text": 4}})
-    data = prepare(CONFIG, [*source, kettles], tmp_path)
-    alone = prepare(CONFIG, source, tmp_path)
+    data = make(CONFIG, [*source, kettles], tmp_path)
+    alone = make(CONFIG, source, tmp_path)
     assert data.domains == (Domain("IMDB", "film"), Domain("kettles", ""))
     assert "kettle" in data.vocabulary.tokens
     assert data.source_ids(data.train).tolist() == [0] * 12 + [1] * 12
@@ -165,7 +196,7 @@ def test_several_sources_are_prepared_together(source, tmp_path) -> None:
 def test_reviews_without_a_label_follow_whatever_source_they_are_from(source, tmp_path, tiny_artifact) -> None:
     mixed = Source("mixed", ["No label.", "Bad!", "Good!", "None."], np.array([-1, 0, 1, -1], np.int8))
     config = replace(CONFIG, teachers=(str(tiny_artifact),), documents=DocVectorConfig(dim=4, least=2, epochs=2))
-    data = prepare(config, [mixed, *source], tmp_path)
+    data = make(config, [mixed, *source], tmp_path)
     assert data.source_ids(data.train).tolist() == [0] * 2 + [1] * 12 + [0] * 2 + [1] * 4
     assert data.train.labels[:14].tolist() == [0.0, 1.0] + [0.0] * 6 + [1.0] * 6
     assert len(data.train.labels) == 20

@@ -70,6 +70,17 @@ GroupColumnOption = Annotated[
     ),
 ]
 
+SourceShareOption = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--source-share",
+        min=0.0,
+        help="Share of a source in each epoch, once for IMDB and once for each table, in this order.  "
+        "[default: every review once]",
+        show_default=False,
+    ),
+]
+
 DataDirOption = Annotated[Path, typer.Option("--data-dir", help="Folder of downloads and prepared data.")]
 
 PartialOption = Annotated[bool, typer.Option("--allow-partial", help="Accept fewer reviews than published.")]
@@ -81,6 +92,20 @@ TorchDeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cud
 TorchThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="Number of torch's CPU threads.")]
 
 _DOWNLOAD: Final = Path("download")
+
+
+def check_shares(shares: Sequence[float] | None, sources: int) -> tuple[float, ...]:
+    """Returns what `--source-share` was given.
+
+    Raises:
+        UsageError: There is not one share for each source.
+    """
+    if shares and (len(shares) != sources or not sum(shares) > 0):
+        listed = ", ".join(f"{share:g}" for share in shares)
+        raise UsageError(
+            f"--source-share {listed}: there are {sources} sources: give one share for each, not all of them 0"
+        )
+    return tuple(shares or ())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import typer
 
 from sentscore.cli.guard import require
 from sentscore.cli.lines import echo_line
+from sentscore.model.cpu import available_cpus
 from sentscore_train.cli.options import (
     TRAINING_PACKAGES,
     DataDirOption,
@@ -20,10 +21,12 @@ from sentscore_train.cli.options import (
     PositiveFromOption,
     SeedOption,
     SourceOptions,
+    SourceShareOption,
     TablesOption,
     TextColumnOption,
     TorchDeviceOption,
     TorchThreadsOption,
+    check_shares,
 )
 from sentscore_train.data.labels import Scale
 from sentscore_train.data.tables import TableOptions
@@ -44,10 +47,15 @@ def release_cli(
     by: GroupColumnOption = None,
     negative_to: NegativeToOption = None,
     positive_from: PositiveFromOption = None,
+    source_share: SourceShareOption = None,
     data_dir: DataDirOption = Path("data"),
     seed: SeedOption = 1234,
     device: TorchDeviceOption = "auto",
     threads: TorchThreadsOption = None,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", "-j", min=1, help="Stages that run at the same time, each on its share of the cores."),
+    ] = 1,
     fast: Annotated[
         bool, typer.Option("--fast", help="Test the stages with one epoch a run and any number of reviews.")
     ] = False,
@@ -73,8 +81,10 @@ def release_cli(
         tuple(given.arguments()),
         tuple(given.test_paths(tables)),
         data_dir,
+        source_shares=check_shares(source_share, len(tables) + given.has_imdb),
         device=device,
-        threads=threads,
+        threads=threads or (max(1, available_cpus() // jobs) if jobs > 1 else None),
+        jobs=jobs,
         seed=seed,
         fast=fast,
         force=force,

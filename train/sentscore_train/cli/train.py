@@ -23,10 +23,12 @@ from sentscore_train.cli.options import (
     PositiveFromOption,
     SeedOption,
     SourceOptions,
+    SourceShareOption,
     TablesOption,
     TextColumnOption,
     TorchDeviceOption,
     TorchThreadsOption,
+    check_shares,
 )
 from sentscore_train.data.labels import Scale
 from sentscore_train.data.tables import TableOptions
@@ -57,16 +59,7 @@ def train_command(cell: Cell) -> Callable[..., None]:
         by: GroupColumnOption = None,
         negative_to: NegativeToOption = None,
         positive_from: PositiveFromOption = None,
-        source_share: Annotated[
-            list[float] | None,
-            typer.Option(
-                "--source-share",
-                min=0.0,
-                help="Share of a source in each epoch, once for IMDB and once for each table, in this order.  "
-                "[default: every review once]",
-                show_default=False,
-            ),
-        ] = None,
+        source_share: SourceShareOption = None,
         glove: Annotated[
             Path | None,
             typer.Option(
@@ -95,6 +88,15 @@ def train_command(cell: Cell) -> Callable[..., None]:
         num_layers: Annotated[
             int | None, typer.Option("--num-layers", min=1, help="Recurrent layers; preset default only.")
         ] = None,
+        pretrain: Annotated[
+            int,
+            typer.Option(
+                "--pretrain",
+                min=0,
+                help="Passes over all reviews in which the layers learn to predict the next word first; preset default "
+                "only.",
+            ),
+        ] = 0,
         start: Annotated[
             Path | None,
             typer.Option("--start", help="Finished run whose best weights this run starts from; preset default only."),
@@ -138,12 +140,15 @@ def train_command(cell: Cell) -> Callable[..., None]:
             "--learning-rate": learning_rate,
             "--hidden-size": hidden_size,
             "--num-layers": num_layers,
+            "--pretrain": pretrain or None,
             "--start": start,
             "--teacher": teacher or None,
         }
         for name, value in (default_only if preset == "notebook" else notebook_only).items():
             if value is not None:
                 raise UsageError(f"{name} does not go with --preset {preset}: leave it out or choose the other preset")
+        if pretrain and start is not None:
+            raise UsageError("--pretrain does not go with --start, whose layers have learned already: leave one out")
         require(*TRAINING_PACKAGES, extra="train")
         if preset == "notebook":
             require("spacy", "torchtext", extra="notebook")
@@ -159,6 +164,7 @@ def train_command(cell: Cell) -> Callable[..., None]:
 
         with progress_bars() as report:
             tables = given.read_tables(report)
+            shares = check_shares(source_share, len(tables) + given.has_imdb)
             # Torch takes seconds to import, so what can be wrong without it has been found by now.
             from sentscore_train.evaluation.plots import plot_history
             from sentscore_train.training.device import pick_device, resolve_precision
@@ -189,15 +195,16 @@ def train_command(cell: Cell) -> Callable[..., None]:
 
                 config = _default_config(
                     common,
-                    sources=len(tables) + given.has_imdb,
                     hidden_size=hidden_size,
                     num_layers=num_layers,
                     learning_rate=learning_rate,
-                    source_shares=tuple(source_share or ()),
+                    pretrain=pretrain,
+                    source_shares=shares,
                     start=start,
                     teachers=teacher or [],
                 )
-                data = prepare(config, [*given.read_imdb(report), *tables], data_dir, report=report)
+                sources = [*given.read_imdb(report), *tables]
+                data = prepare(cell, config, sources, data_dir, device=target, report=report)
                 history = train(cell, config, data, run_dir, device=target, resume=resume, report=report)
         for entry in history:
             typer.echo(epoch_line(entry))
@@ -228,28 +235,22 @@ def _check_files(run_dir: Path, *, resume: bool, start: Path | None, teachers: S
 def _default_config(
     common: dict[str, Any],
     *,
-    sources: int,
     hidden_size: int | None,
     num_layers: int | None,
     learning_rate: float | None,
+    pretrain: int,
     source_shares: tuple[float, ...],
     start: Path | None,
     teachers: list[str],
 ) -> TrainConfig:
-    """Returns the recipe of the preset `default`; with teachers or a start, other numbers are the defaults.
-
-    Raises:
-        UsageError: There is not one share for each source.
-    """
+    """Returns the recipe of the preset `default`; with teachers or a start, other numbers are the defaults."""
     from sentscore_train.data.word_vectors import SkipGramConfig
+    from sentscore_train.teachers.convolutional import ConvolutionConfig
     from sentscore_train.teachers.document_vectors import DocVectorConfig
     from sentscore_train.training.config import FURTHER_EPOCHS, FURTHER_LEARNING_RATE, TAUGHT_EPOCHS, TrainConfig
+    from sentscore_train.training.language_model import LanguageModelConfig
 
-    if source_shares and (len(source_shares) != sources or not sum(source_shares) > 0):
-        listed = ", ".join(f"{share:g}" for share in source_shares)
-        raise UsageError(
-            f"--source-share {listed}: there are {sources} sources: give one share for each, not all of them 0"
-        )
+    seed = common["seed"]
     numbers: dict[str, Any] = {}
     if teachers:
         numbers = {"epochs": TAUGHT_EPOCHS}
@@ -259,9 +260,11 @@ def _default_config(
     return TrainConfig(
         **{**numbers, **common, **shape},
         source_shares=source_shares,
+        language_model=LanguageModelConfig(epochs=pretrain, seed=seed) if pretrain else None,
         teachers=tuple(teachers),
-        vectors=SkipGramConfig(seed=common["seed"]),
-        documents=DocVectorConfig(seed=common["seed"]),
+        vectors=SkipGramConfig(seed=seed),
+        documents=DocVectorConfig(seed=seed),
+        convolution=ConvolutionConfig(seed=seed),
     )
 
 

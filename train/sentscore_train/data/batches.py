@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,8 @@ class TrainingData:
         domains: The kinds of review that `domain_ids` count.
         quotable: The texts [v] of the validation reviews that the model card may quote from, those that are published;
             an empty one for each other. Empty if there are none.
+        pretrained: The weights that the layers and the embedding start from, float32, under the checkpoint's names
+            without those of the head; None where the layers start at random and the embedding from `vectors`.
     """
 
     vocabulary: Vocabulary
@@ -90,6 +92,7 @@ class TrainingData:
     facts: dict[str, Any]
     domains: tuple[Domain, ...] = ()
     quotable: Sequence[str] = ()
+    pretrained: Mapping[str, npt.NDArray[np.float32]] | None = None
 
     def source_ids(self, texts: LabelledTexts) -> npt.NDArray[np.int64]:
         """Returns the number of each review's source, int64 [n], counted from 0 in the order of the sources."""

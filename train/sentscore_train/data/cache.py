@@ -10,16 +10,24 @@ from typing import Any
 
 import numpy.typing as npt
 
-from sentscore.files import write_file
+from sentscore.files import wait_for_lock, write_file
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 class ArrayCache:
-    """A folder of safetensors files, one for each key. A damaged file is made again."""
+    """A folder of safetensors files, one for each key. A damaged file is made again.
+
+    Several processes may share it. What one of them makes, the others wait for.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def path(self, name: str, key: dict[str, Any]) -> Path:
+        """Returns the file of the arrays made from what `key` says, whether or not it is there."""
+        digest = hashlib.sha256(_write_key(key).encode()).hexdigest()[:16]
+        return self.folder / f"{name}-{digest}.safetensors"
 
     def get(self, name: str, key: dict[str, Any], make: Callable[[], Arrays]) -> Arrays:
         """Returns the arrays made from what `key` says: from the disk if they are there, else from `make`.
@@ -27,21 +35,38 @@ class ArrayCache:
         Raises:
             OutputError: The folder cannot be written to.
         """
-        from safetensors import SafetensorError, safe_open  # here, for who only hashes texts needs none of it
-        from safetensors.numpy import save
+        from safetensors.numpy import save  # here, for who only hashes texts needs none of it
 
-        made_from = json.dumps(key, sort_keys=True)
-        path = self.folder / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.safetensors"
-        if path.exists():
-            try:
-                with safe_open(path, "np") as file:
-                    if file.metadata() == {"made_from": made_from}:
-                        return {tensor: file.get_tensor(tensor) for tensor in file.keys()}  # noqa: SIM118 - no dict
-            except (OSError, SafetensorError):
-                pass  # made again below
-        arrays = make()
-        write_file(path, save(arrays, {"made_from": made_from}))
-        return arrays
+        made_from = _write_key(key)
+        path = self.path(name, key)
+        found = _read(path, made_from)
+        if found is not None:
+            return found
+        with wait_for_lock(path.with_suffix(".lock")):
+            found = _read(path, made_from)  # another process may have made it meanwhile
+            if found is None:
+                found = make()
+                write_file(path, save(found, {"made_from": made_from}))
+        return found
+
+
+def _write_key(key: dict[str, Any]) -> str:
+    return json.dumps(key, sort_keys=True)
+
+
+def _read(path: Path, made_from: str) -> Arrays | None:
+    """Returns the arrays of a file; None if it is missing, damaged or made from something else."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "np") as file:
+            if file.metadata() == {"made_from": made_from}:
+                return {tensor: file.get_tensor(tensor) for tensor in file.keys()}  # noqa: SIM118 - no dict
+    except (OSError, SafetensorError):
+        pass
+    return None
 
 
 def hash_texts(texts: Iterable[str]) -> str:

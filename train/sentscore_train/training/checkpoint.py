@@ -118,8 +118,7 @@ def require_same_recipe(
     """
     if not resume:
         raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
-    # JSON has lists where the recipe has tuples.
-    wanted = {name: list(value) if isinstance(value, tuple) else value for name, value in recipe.items()}
+    wanted = json.loads(json.dumps(dict(recipe)))  # JSON has lists where the recipe has tuples
     changed = [name for name, value in wanted.items() if stored.get(name) != value and name not in may_differ]
     if changed:
         before = ", ".join(str(stored.get(name)) for name in changed)

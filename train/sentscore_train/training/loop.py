@@ -189,7 +189,7 @@ def _pull(model: SentimentClassifier, start: list[Tensor], share: float) -> None
 def _new_model(
     cell: Cell, config: TrainConfig, data: TrainingData, start: SentimentClassifier | None
 ) -> SentimentClassifier:
-    """Returns a model with the word vectors and random weights, or with the weights of what it starts from."""
+    """Returns a model with pre-trained weights, with the word vectors alone, or with those of what it starts from."""
     if start is not None:
         model = SentimentClassifier(start.architecture, config.dropout, unk_id=data.vocabulary.unk_id)
         load_tensors(model, to_tensors(start))
@@ -200,6 +200,9 @@ def _new_model(
     if not config.start:
         with torch.no_grad():
             model.embedding.weight.copy_(torch.from_numpy(data.vectors))
+        if data.pretrained is not None:
+            found = {name: torch.from_numpy(weights) for name, weights in data.pretrained.items()}
+            load_tensors(model, {**to_tensors(model), **found})
         return model
     run_dir = Path(config.start)
     content = checkpoint.read_json(run_dir / "best.json")
@@ -259,12 +262,13 @@ def _finish_epoch(run: _Run, state: _State, data: TrainingData) -> None:
 
 
 def predict(
-    model: SentimentClassifier,
+    model: nn.Module,
     texts: LabelledTexts,
     pad_id: int,
     *,
     device: torch.device,
     precision: Precision = "fp32",
+    phase: str = "validation",
     report: Report = silent,
 ) -> npt.NDArray[np.float32]:
     """Returns the logit of every text, float32 [n]; 0 for a text without tokens."""
@@ -276,11 +280,11 @@ def predict(
             batch = texts.batch(rows, pad_id).to(device)
             logits[rows] = model(batch.token_ids, batch.lengths).float().cpu().numpy()
             done += len(rows)
-            report(Progress("validation", done, len(texts)))
+            report(Progress(phase, done, len(texts)))
     return logits
 
 
-def update_average(averaged: SentimentClassifier, model: SentimentClassifier, keep: float, step: int) -> None:
+def update_average(averaged: nn.Module, model: nn.Module, keep: float, step: int) -> None:
     """Moves the average of the weights towards the weights after a step; the first steps count for more."""
     share = 1.0 - min(keep, (1.0 + step) / (10.0 + step))
     with torch.no_grad():

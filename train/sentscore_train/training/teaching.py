@@ -1,0 +1,149 @@
+"""Asks the teachers of a run for their opinions of reviews, and keeps each opinion on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sentscore.model.artifact import load_artifact
+from sentscore.progress import Progress, Report, silent
+from sentscore_train.data.batches import LabelledTexts
+from sentscore_train.data.cache import ArrayCache, hash_texts
+from sentscore_train.data.corpus import Corpus
+from sentscore_train.data.encoding import EncodedCorpus
+from sentscore_train.teachers.document_vectors import document_vectors
+from sentscore_train.teachers.nbsvm import NbSvm
+from sentscore_train.teachers.opinions import Logits, model_opinion, vector_opinion
+from sentscore_train.training.config import TrainConfig
+from sentscore_train.training.convolution import convolution_opinion
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What the teachers learn from and what they are asked about.
+
+    Attributes:
+        corpus: All reviews.
+        encoded: The same as token ids.
+        vectors: The word vectors, float32 [V, E].
+        train: The rows of the reviews to learn from.
+        unknown: The rows [n] of the reviews to judge.
+    """
+
+    corpus: Corpus
+    encoded: EncodedCorpus
+    vectors: npt.NDArray[np.float32]
+    train: Rows
+    unknown: Rows
+
+    @property
+    def learned(self) -> LabelledTexts:
+        """The reviews to learn from."""
+        return LabelledTexts(self.encoded.texts.take(self.train), self.corpus.labels[self.train])
+
+    @cached_property
+    def made_from(self) -> dict[str, Any]:
+        """What every opinion depends on."""
+        domains = [f"{domain.source}\n{domain.name}" for domain in self.corpus.domains]
+        rows = (self.train, self.unknown)
+        return {
+            **self.encoded.made_from,
+            "rows": [hash_texts([self.corpus.texts[row] for row in each]) for each in rows],
+            "kinds": [hash_texts([domains[self.corpus.domain_ids[row]] for row in each]) for each in rows],
+            "labels": hash_texts(map(str, self.corpus.labels[self.train])),
+        }
+
+
+def ask_teachers(
+    config: TrainConfig, lesson: Lesson, cache: ArrayCache, *, device: torch.device, report: Report = silent
+) -> dict[str, Logits]:
+    """Returns the logits float32 [n] of the reviews to judge, by the name of the teacher.
+
+    Args:
+        config: The recipe.
+        lesson: What the teachers learn from and judge.
+        cache: The cache of the opinions.
+        device: The device that the convolutional teacher is trained on.
+        report: The function that is told how far each teacher is.
+
+    Raises:
+        ArtifactError: A teacher is missing or damaged.
+        OutputError: The cache cannot be written.
+    """
+    corpus, train, unknown = lesson.corpus, lesson.train, lesson.unknown
+    ids, vocabulary = lesson.encoded.texts, lesson.encoded.vocabulary
+
+    def keep(made_from: dict[str, Any], make: Callable[[], Logits]) -> Logits:
+        return cache.get("opinion", {**lesson.made_from, **made_from}, lambda: {"logits": make()})["logits"]
+
+    def linear() -> Logits:
+        report(Progress("fitting the linear teacher", 0, 1))
+        kinds = _kinds(corpus)
+        model = NbSvm(lesson.learned, len(vocabulary), config.linear, kinds=[each[train] for each in kinds])
+        return model.logits(ids.take(unknown), [each[unknown] for each in kinds])
+
+    def convolution() -> Logits:
+        learned, asked = lesson.learned, ids.take(unknown)
+        return convolution_opinion(learned, asked, vocabulary, lesson.vectors, config, device=device, report=report)
+
+    vectors = _document_vectors(config, lesson, cache, report)
+    sources = corpus.source_ids.astype(np.int64)
+    opinions = {
+        "nb-svm": keep({"linear": asdict(config.linear)}, linear),
+        "document vectors": vector_opinion(
+            vectors[train],
+            corpus.labels[train],
+            vectors[unknown],
+            config.documents.inverse_penalty,
+            sources=(sources[train], sources[unknown]),
+        ),
+        "convolution": keep(
+            {"convolution": asdict(config.convolution), "skip_gram": asdict(config.vectors)}, convolution
+        ),
+    }
+    for teacher in config.teachers:
+        artifact = load_artifact(teacher)
+        texts = [corpus.texts[row] for row in unknown]
+        opinions[teacher] = keep(
+            {"manifest": artifact.manifest_sha256},
+            lambda artifact=artifact, texts=texts: model_opinion(artifact, texts, report),  # type: ignore[misc]
+        )
+    return opinions
+
+
+def _kinds(corpus: Corpus) -> tuple[Rows, Rows]:
+    """Returns the source and the domain of each review, int64 [all] each; -1 where that tells nothing.
+
+    A source tells nothing if it is the only one, and a domain if it is the only one of its source.
+    """
+    sources, domains = corpus.source_ids.astype(np.int64), corpus.domain_ids.astype(np.int64)
+    owners = [domain.source for domain in corpus.domains]
+    alone = np.array([owners.count(owner) == 1 for owner in owners])
+    return np.where(len(corpus.sources) == 1, -1, sources), np.where(alone[domains], -1, domains)
+
+
+def _document_vectors(
+    config: TrainConfig, lesson: Lesson, cache: ArrayCache, report: Report
+) -> npt.NDArray[np.float32]:
+    """Returns the vector of every review of the corpus, float32 [all, dim]."""
+    phase = "training the document vectors"
+
+    def make() -> npt.NDArray[np.float32]:
+        report(Progress(phase, 0, config.documents.epochs))
+        return document_vectors(
+            lesson.encoded.texts,
+            len(lesson.encoded.vocabulary),
+            config.documents,
+            progress=lambda done, of: report(Progress(phase, done, of)),
+        )
+
+    key = {**lesson.encoded.made_from, "documents": asdict(config.documents)}
+    return cache.get("documents", key, lambda: {"vectors": make()})["vectors"]
