@@ -10,13 +10,16 @@ from sentscore_export.sections.markdown import escape
 from sentscore_train.data.publications import IMDB
 
 _USES: Final = {"train": "to learn from", "validation": "for validation", "unlabelled": "without a label"}
+_TEACHERS: Final = "teacher_validation_accuracy"
 _TOLD_APART: Final = ("sources", "start", "change")  # facts that have lines of their own
 _TOLD_ABOVE: Final = ("name", "title", "url", "citation", "domains", *_USES)  # the same of a source
 
 
 def describe_data(data: Mapping[str, Any]) -> list[str]:
     """Returns the section about the reviews: each source with what it gave, where it is published and whom to cite."""
-    rest = {name: value for name, value in data.items() if name not in _TOLD_APART}
+    teachers = _describe_teachers(data.get(_TEACHERS, {}))
+    apart = (*_TOLD_APART, _TEACHERS) if teachers else _TOLD_APART
+    rest = {name: value for name, value in data.items() if name not in apart}
     lines = ["## Data", "", *list_items(rest), ""]
     if _is_imdb_alone(data):
         lines += ["The reviews are from the Large Movie Review Dataset", f"({IMDB.citation}).", ""]
@@ -32,7 +35,7 @@ def describe_data(data: Mapping[str, Any]) -> list[str]:
                 lines.append(f"| {escape(name)} | " + " | ".join(f"{counts.get(use, 0):,}" for use in _USES) + " |")
             lines.append("")
         lines += [*list_items({name: value for name, value in source.items() if name not in _TOLD_ABOVE}), ""]
-    return lines
+    return [*lines, *teachers]
 
 
 def describe_start(data: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
@@ -80,6 +83,31 @@ def describe_limits(data: Mapping[str, Any]) -> list[str]:
         *kinds,
         "- Of a text with more than 8,192 tokens, only the first and the last 4,096 are scored.",
         "- A score says how positive the wording is. Do not use it to decide about people.",
+        "",
+    ]
+
+
+def _describe_teachers(accuracies: Mapping[str, Mapping[str, float] | float]) -> list[str]:
+    """Returns a table of the teachers' accuracies on the validation reviews of each source; nothing without teachers.
+
+    Models of format 1 have one accuracy for each teacher, which no table is made of.
+    """
+    found = {name: each for name, each in accuracies.items() if isinstance(each, Mapping)}
+    if not found:
+        return []
+    sources = list(dict.fromkeys(source for each in found.values() for source in each))
+    rows = [
+        [name, *(f"{each[source]:.2%}" if source in each else "" for source in sources)] for name, each in found.items()
+    ]
+    return [
+        "### Teachers",
+        "",
+        "The reviews without a label were learned from by the joint opinion (`all`) of these models.",
+        "Their accuracies on the validation reviews, from which none of them learned:",
+        "",
+        "| teacher | " + " | ".join(map(escape, sources)) + " |",
+        "|---|" + "---|" * len(sources),
+        *("| " + " | ".join(map(escape, row)) + " |" for row in rows),
         "",
     ]
 

@@ -76,3 +76,13 @@ def test_an_adapted_model_says_what_it_started_from_and_what_that_changed() -> N
     old = " ".join(describe_start({"start": {**start, "data": OLD}}, metrics))
     assert "trained on IMDB (Large Movie Review Dataset; Maas et al. 2011" in old
     assert "McNemar" not in old
+
+
+def test_the_teachers_are_told_by_source() -> None:
+    accuracies = {"nb-svm": {"films": 0.91, "shop": 0.8925}, "a|b": {"films": 0.5}, "all": {"films": 0.92, "shop": 0.9}}
+    text = "\n".join(describe_data({**DATA, "teacher_validation_accuracy": accuracies}))
+    assert "| teacher | films | shop |\n|---|---|---|\n| nb-svm | 91.00% | 89.25% |\n| a\\|b | 50.00% |  |\n" in text
+    assert "teacher_validation_accuracy" not in text
+    old = "\n".join(describe_data({**OLD, "teacher_validation_accuracy": {"nb-svm": 0.912, "all": 0.9228}}))
+    assert '- teacher_validation_accuracy: {"nb-svm": 0.912, "all": 0.9228}' in old
+    assert "### Teachers" not in "\n".join(describe_data(DATA))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sentscore.text.encoder import Encoder
+from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.extracts import ExtractConfig, add_extracts, find_sentence_ends
@@ -85,3 +85,13 @@ def test_no_extracts_no_change_and_one_state_one_result(vocabulary) -> None:
     assert len(add_extracts(empty, ends, ExtractConfig(whole=1.0), np.random.default_rng(1))[0]) == 2
     config = ExtractConfig(whole=0.0)
     assert extracts(vocabulary, config, 7) == extracts(vocabulary, config, 7)
+
+
+def test_a_share_above_one_gives_several_extracts_of_a_text() -> None:
+    encoded = EncodedTexts(np.arange(40, dtype=np.int32) % 7 + 2, np.arange(11) * 4)
+    ends = np.zeros(10, bool)
+    for share, expected in ((2.0, {2: 10}), (1.5, {1: 5, 2: 5}), (0.3, {0: 7, 1: 3}), (0.0, {0: 10})):
+        config = ExtractConfig(whole=1.0, share=share)
+        _, rows = add_extracts(encoded, ends, config, np.random.default_rng(1))
+        times = np.bincount(rows, minlength=10) - 1  # each is also read whole
+        assert dict(zip(*map(np.ndarray.tolist, np.unique(times, return_counts=True)), strict=True)) == expected

@@ -19,7 +19,8 @@ class ExtractConfig:
 
     Attributes:
         whole: The share of the reviews that are read from the first word to the last.
-        share: The share of the reviews of which an extract is read, whether or not the whole is read too.
+        share: The share of the reviews of which an extract is read, whether or not the whole is read too; above 1 some
+            reviews give several.
         sentences: The most sentences of an extract. Each number from 1 up to it is equally likely.
         at_end: The share of the extracts that are the last sentences of a review, where most reviewers sum up. The
             others may begin at any sentence.
@@ -59,9 +60,11 @@ def add_extracts(
 
 
 def _draw_rows(texts: int, share: float, random: np.random.Generator) -> Rows:
-    """Returns a share of the rows in ascending order."""
-    rows: Rows = np.arange(texts)
-    return rows if share == 1.0 else np.sort(random.permutation(texts)[: round(share * texts)])
+    """Returns a share of the rows in ascending order, each once for every 1 in the share, the rest of it at random."""
+    rounds, rest = divmod(round(share * texts), max(texts, 1))
+    drawn = [random.permutation(texts)[:rest]] if rest else []
+    found: Rows = np.sort(np.concatenate([*[np.arange(texts)] * rounds, *drawn, np.zeros(0, np.int64)]))
+    return found
 
 
 def _draw_extracts(
