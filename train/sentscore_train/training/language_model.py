@@ -40,7 +40,7 @@ class LanguageModelConfig:
     """How the layers are trained.
 
     Attributes:
-        epochs: The passes over the texts. After the second the classifier gained little more.
+        epochs: The passes over the texts. After two the classifier was as good as after one.
         streams: The parts of the stream that are read together.
         steps: The tokens of each part that the gradient goes back through.
         negatives: The sampled tokens of a step. Twice as many take twice the time of the softmax.
@@ -52,7 +52,7 @@ class LanguageModelConfig:
         seed: The seed of order, weights and samples.
     """
 
-    epochs: int = 2
+    epochs: int = 1
     streams: int = 128
     steps: int = 64
     negatives: int = 512
