@@ -124,6 +124,17 @@ def test_a_gpu_gets_batches_by_its_memory(tiny_artifact, monkeypatch) -> None:
         assert engine_module.choose_batch_tokens(artifact, device="cuda", precision="fp16") == tokens
 
 
+@pytest.mark.parametrize(
+    ("units", "lstm", "gru"),
+    [(16, 8_192, 32_768), (64, 8_192, 32_768), (96, 3_640, 21_845), (128, 2_048, 12_288), (256, 2_048, 12_288)],
+)
+def test_a_narrow_network_gets_larger_batches_on_a_cpu(tiny_artifact, tiny_gru_artifact, units, lstm, gru) -> None:
+    for path, tokens in ((tiny_artifact, lstm), (tiny_gru_artifact, gru)):
+        artifact = load_artifact(path)
+        artifact.manifest.architecture["hidden_size"] = units
+        assert engine_module.choose_batch_tokens(artifact, device="cpu", precision="int8") == tokens
+
+
 def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> None:
     engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu", batch_tokens=1, threads=2))
 

@@ -27,9 +27,9 @@ class ExtractConfig:
     """
 
     whole: float = 0.75
-    share: float = 1.0
-    sentences: int = 3
-    at_end: float = 0.4
+    share: float = 2.0
+    sentences: int = 2
+    at_end: float = 0.5
 
 
 def find_sentence_ends(vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:

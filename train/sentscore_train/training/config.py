@@ -46,8 +46,9 @@ class TrainConfig:
         clip: The largest norm of the gradient.
         average: The share that the moving average of the weights keeps at each step (Polyak and Juditsky 1992). The
             average over about 200 steps is validated and kept, for it is steadier than the weights of one step.
-        extracts: One to three sentences of each review with the review's label, for short texts are scored too. They
-            take as long as a sixth of the reviews.
+        extracts: Two extracts of each review, of one or two sentences, with the review's label, for short texts are
+            scored too. Compared with one extract of up to three sentences, a small model's log loss on whole validation
+            reviews was 2 (films) and 3 % (products) lower, too.
         max_tokens: Longer reviews keep only their first and last tokens in training, where most opinions are.
         bucket_batches: The number of batches that are sorted by length together. There is little padding then, and
             the order stays random.
