@@ -84,7 +84,7 @@ def test_no_extracts_no_change_and_one_state_one_result(vocabulary) -> None:
     empty = encoded.take(np.array([1]))
     config = ExtractConfig(whole=1.0, share=1.0)
     assert len(add_extracts(empty, ends, config, np.random.default_rng(1))[0]) == 2
-    config = ExtractConfig(whole=0.0)
+    config = ExtractConfig(whole=0.0, share=1.0)
     assert extracts(vocabulary, config, 7) == extracts(vocabulary, config, 7)
 
 
