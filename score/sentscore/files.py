@@ -9,8 +9,7 @@ import os
 import secrets
 import shutil
 import stat
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -19,7 +18,6 @@ from sentscore.errors import OutputError, first_line
 
 _AT_FDCWD: Final = -100  # of Linux: names are looked up in the current folder
 _RENAME_NOREPLACE: Final = 1
-_LOCK_POLL_S: Final = 0.2
 
 
 @contextmanager
@@ -157,8 +155,14 @@ def lock(file: BinaryIO | int) -> bool | None:
 
 
 @contextmanager
-def wait_for_lock(path: Path) -> Iterator[None]:
+def wait_for_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Keeps other processes out of the body. They wait for the lock file, which is there only meanwhile.
+
+    On a file system without such locks nobody waits.
+
+    Args:
+        path: The lock file.
+        on_wait: Is called before this process waits for another one.
 
     Raises:
         OutputError: The file cannot be written.
@@ -169,15 +173,25 @@ def wait_for_lock(path: Path) -> Iterator[None]:
         with output_errors(str(path)):
             file = path.open("wb")
         with file:
+            if lock(file) is False:
+                on_wait()
+                _await_lock(file)
             # One that was removed by its holder is another file than the one of this name, if there is one.
-            if lock(file) is not False and has_name(file, path):
+            if has_name(file, path):
                 try:
                     yield
                 finally:
                     with suppress(OSError):
                         path.unlink()
                 return
-        time.sleep(_LOCK_POLL_S)
+
+
+def _await_lock(file: BinaryIO) -> None:
+    """Waits until this process holds the lock of an open file, or finds that it can't have it."""
+    import fcntl
+
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def has_name(file: BinaryIO, path: Path) -> bool:

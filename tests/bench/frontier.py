@@ -94,7 +94,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         setting = prepare(argparse.Namespace(**vars(args), model="lstm", trial=256), Path(folder))
         loaders = {name: partial(untrained, name, setting) for name in chosen}
-        loaders |= {load_artifact(model).name: partial(network, model, setting) for model in args.taught}
+        for model in args.taught:
+            name = load_artifact(model).name
+            if name in loaders:
+                parser.error(f"--taught {model}: two are named {name}: export one of them under another --name")
+            loaders[name] = partial(network, model, setting)
         loaders |= {name: partial(ENTRIES[name].load, setting) for name in rivals}
         records = {}
         for name, load in loaders.items():
@@ -135,10 +139,10 @@ def untrained(name: str, setting: Setting) -> Rival:
 
 def network(model: str, setting: Setting) -> Rival:
     """Returns the command line with a model, in a folder of its own."""
-    folder = setting.folder / f"{Path(model).name}.files"
+    name = load_artifact(model).name
+    folder = setting.folder / f"{name}.files"
     folder.mkdir()
-    rival = command(replace(setting, model=model, folder=folder), "int8")
-    return replace(rival, label=load_artifact(model).name)
+    return replace(command(replace(setting, model=model, folder=folder), "int8"), label=name)
 
 
 def to_point(name: str, record: Record) -> Point:

@@ -213,12 +213,35 @@ def test_stages_run_at_the_same_time_as_far_as_they_need_no_other(small, config,
 
 def test_a_failure_stops_the_stages_beside_it(small, config) -> None:
     small.code.write_text("3")
-    small.stage_seconds = {"first": 60.0, "third": 60.0}
+    small.stage_seconds = {"first": 60.0, "second": 1.0, "third": 60.0}
     started = time.monotonic()
     with pytest.raises(StageError, match=r"stage second failed with exit code 3, as .*second\.log says"):
         release(replace(config, jobs=3))
     assert time.monotonic() - started < WAIT_S
+    assert sorted(small.ran) == ["first", "second", "third"]
     assert not (small.folder / "first").exists()
+    assert not (small.folder / "third").exists()
+
+
+def test_what_ends_well_beside_a_failure_is_done(small, config, monkeypatch) -> None:
+    small.code.write_text("3")
+    monkeypatch.setattr(sentscore_train.release, "_POLL_S", 5.0)  # all have ended by the first look
+    with pytest.raises(StageError, match="stage second failed"):
+        release(replace(config, jobs=3))
+    small.code.unlink()
+    release(config)
+    assert sorted(small.ran) == ["first", "second", "second", "third"]
+
+
+def test_a_stage_that_is_done_may_have_had_other_threads(small, config, monkeypatch) -> None:
+    def stages(config: ReleaseConfig) -> list[Stage]:
+        threads = ("--threads", str(config.threads)) if config.threads else ()
+        return [replace(stage, arguments=(*stage.arguments, *threads)) for stage in Small.stages(small, config)]
+
+    monkeypatch.setattr(sentscore_train.release, "stages", stages)
+    release(config)
+    release(replace(config, threads=1))
+    assert len(small.ran) == 3
 
 
 def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:

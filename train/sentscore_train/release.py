@@ -101,7 +101,7 @@ RUNS: Final = (
 All layers but the small models' are language models of all reviews first. Two models learn from the labelled reviews.
 Together with NB-SVM, a classifier on document vectors and a convolutional one they teach two models that also learn
 from the unlabelled reviews and become better than each of their teachers. These two replace the first ones as teachers
-of the models that are shipped. Those are measured on the test reviews, which nothing has looked at before.
+of the models that are shipped. Those are measured on the test reviews, whose labels nothing has looked at before.
 """
 
 
@@ -213,7 +213,7 @@ def release(config: ReleaseConfig, announce: Announce = lambda number, of, stage
     with hold(config.work_dir, "release") as descriptor:
         done = _read_state(state)
         for stage in listed:
-            if stage.name in done and done[stage.name] != list(stage.arguments):
+            if stage.name in done and _without_threads(done[stage.name]) != _without_threads(stage.arguments):
                 raise UsageError(
                     f"{state}: stage {stage.name} was run with other settings: use the same ones or another --work-dir"
                 )
@@ -269,25 +269,53 @@ def _run_stages(
                         subprocess.Popen(stage.command, pass_fds=[descriptor], stdout=output, stderr=output),
                     )
                 time.sleep(_POLL_S)
-                for stage, process in list(running.values()):
-                    exit_code = process.poll()
-                    if exit_code is None:
-                        continue
-                    del running[stage.name]
-                    if exit_code:
-                        raise StageError(stage.name, exit_code, None if logs is None else _log_path(logs, stage))
-                    missing.remove(stage.name)
-                    end(stage)
+                if failure := _collect(running, missing, end, logs):
+                    raise failure
         except BaseException:  # Ctrl-C reaches the stages by itself, SIGTERM does not
             for _, process in running.values():
                 process.terminate()
             for _, process in running.values():
                 process.wait()
+            _collect(running, missing, end, logs)  # one may have been at its end
             raise
+
+
+def _collect(
+    running: dict[str, tuple[Stage, subprocess.Popen[bytes]]],
+    missing: set[str],
+    end: Callable[[Stage], None],
+    logs: Path | None,
+) -> StageError | None:
+    """Takes the stages that have ended out of `running`, and those that are done out of `missing`.
+
+    Returns:
+        The error of one that failed.
+    """
+    failure = None
+    for stage, process in list(running.values()):
+        exit_code = process.poll()
+        if exit_code is None:
+            continue
+        del running[stage.name]
+        if exit_code:
+            failure = StageError(stage.name, exit_code, None if logs is None else _log_path(logs, stage))
+        else:
+            missing.remove(stage.name)
+            end(stage)
+    return failure
 
 
 def _log_path(logs: Path, stage: Stage) -> Path:
     return logs / f"{stage.name}.log"
+
+
+def _without_threads(arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments but for the number of threads, which may change once a stage is done."""
+    found = list(arguments)
+    if "--threads" in found:
+        place = found.index("--threads")
+        del found[place : place + 2]
+    return found
 
 
 def _open_log(logs: Path, stage: Stage) -> BinaryIO:

@@ -10,12 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from sentscore import UsageError
+from sentscore.model.artifact import load_artifact
 from sentscore.progress import Progress, Report, silent
 from sentscore.text.encoder import Encoder
 from sentscore.text.normalize import as_text_array
 from sentscore_train.data import encoding
 from sentscore_train.data.batches import TrainingData
-from sentscore_train.data.corpus import Domain, Source, imdb_source
+from sentscore_train.data.cache import ArrayCache
+from sentscore_train.data.corpus import Corpus, Domain, Source, divide, imdb_source
+from sentscore_train.data.extracts import ExtractConfig
 from sentscore_train.data.word_vectors import SkipGramConfig
 from sentscore_train.teachers.document_vectors import DocVectorConfig
 from sentscore_train.training import prepare as module
@@ -131,7 +135,7 @@ def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
     assert data.validation.labels.tolist() == plain.validation.labels.tolist()
 
     accuracies = data.facts["teacher_validation_accuracy"]
-    assert list(accuracies) == ["nb-svm", "document vectors", "convolution", str(tiny_artifact), "all"]
+    assert list(accuracies) == ["nb-svm", "document vectors", "convolution", "lstm", "all"]
     assert all(0 <= found["IMDB"] <= 1 for found in accuracies.values())
     assert "teacher_validation_accuracy" not in plain.facts
 
@@ -144,6 +148,63 @@ def test_with_teachers_the_unlabelled_reviews_are_learned_from_too(
     assert np.array_equal(again.train.labels, data.train.labels)
     with pytest.raises(AssertionError, match="made twice"):
         make(replace(config, documents=replace(config.documents, epochs=1)), source, tmp_path)
+
+
+def test_no_teacher_learns_from_what_is_validated_on(source, tmp_path, tiny_artifact) -> None:
+    opinions = []
+    for flipped in (False, True):
+        labels = source[0].labels.copy()
+        division = divide(Corpus(tuple(source)), share=CONFIG.validation_share, seed=CONFIG.seed)
+        if flipped:
+            labels[division.validation] = 1 - labels[division.validation]
+        corpus = Corpus((replace(source[0], labels=labels),))
+        cache = ArrayCache(tmp_path / str(flipped))
+        encoded = encoding.encode_corpus(corpus, 30, cache)
+        vectors = np.random.default_rng(0).normal(size=(len(encoded.vocabulary), 5)).astype(np.float32)
+        lesson = teaching.Lesson(corpus, encoded, vectors, division.train, division.validation)
+        config = replace(CONFIG, teachers=(str(tiny_artifact),), documents=DocVectorConfig(dim=4, least=2, epochs=2))
+        opinions.append(teaching.ask_teachers(config, lesson, cache, device=torch.device("cpu")))
+    assert opinions[0].keys() == opinions[1].keys()
+    assert all(np.array_equal(opinions[0][name], opinions[1][name]) for name in opinions[0])
+
+
+def test_a_teacher_that_was_trained_with_another_seed_is_refused(source, tmp_path, tiny_artifact, monkeypatch) -> None:
+    artifact = load_artifact(tiny_artifact)
+    artifact.manifest.data.update(name="IMDB", seed=7)
+    monkeypatch.setattr(teaching, "load_artifact", lambda _: artifact)
+    config = replace(CONFIG, teachers=("a",), documents=DocVectorConfig(dim=4, least=2, epochs=2))
+    with pytest.raises(UsageError, match=r"learned from IMDB with the seed 7, .* use --seed 7"):
+        make(config, source, tmp_path)
+
+
+def test_an_opinion_is_asked_anew_when_its_teacher_is_trained_otherwise(source, tmp_path, tiny_artifact) -> None:
+    config = replace(CONFIG, teachers=(str(tiny_artifact),), documents=DocVectorConfig(dim=4, least=2, epochs=2))
+    asked = []
+
+    def count(progress: Progress) -> None:
+        asked.append(progress.phase.startswith("training the convolutional teacher"))
+
+    for changed in (config, config, replace(config, extracts=ExtractConfig(share=0.5)), replace(config, threads=1)):
+        asked.clear()
+        make(changed, source, tmp_path, count)
+        assert any(asked) == (changed is not config or not (tmp_path / "seen").exists())
+        (tmp_path / "seen").touch()
+
+
+def test_a_damaged_checkpoint_of_the_layers_is_left_behind(source, tmp_path, monkeypatch) -> None:
+    config = replace(CONFIG, hidden_size=4, num_layers=1, language_model=LanguageModelConfig(epochs=1))
+    path = ArrayCache.path
+
+    def damaged(cache: ArrayCache, name: str, key: dict[str, object]) -> Path:
+        found = path(cache, name, key)
+        if name == "language-model" and not found.with_suffix(".run").exists() and not found.exists():
+            found.with_suffix(".run").mkdir(parents=True)
+            (found.with_suffix(".run") / "resume.json").write_text("{")
+        return found
+
+    monkeypatch.setattr(ArrayCache, "path", damaged)
+    assert make(config, source, tmp_path).pretrained is not None
+    assert not list(tmp_path.glob("prepared/*.run"))
 
 
 def test_the_layers_are_pretrained_once_for_each_shape(source, tmp_path, monkeypatch) -> None:

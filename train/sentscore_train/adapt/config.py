@@ -52,7 +52,9 @@ class AdaptConfig:
     learning_rate: float = 1e-3
     average: float = 0.99
     dropout: Dropout = field(default_factory=lambda: Dropout(word=0.09, embedding=0.5, between=0.5, head=0.5))
-    extracts: ExtractConfig = field(default_factory=lambda: ExtractConfig(whole=1.0, share=0.5))
+    extracts: ExtractConfig = field(
+        default_factory=lambda: ExtractConfig(whole=1.0, share=0.5, sentences=3, at_end=0.4)
+    )
     max_tokens: int = 400
     seed: int = 1234
     threads: int | None = None

@@ -18,7 +18,7 @@ from sentscore_train.adapt.config import AdaptConfig
 from sentscore_train.adapt.opinions import judge
 from sentscore_train.adapt.words import place_new_words
 from sentscore_train.data.batches import LabelledTexts, TrainingData
-from sentscore_train.data.corpus import Corpus, Division, Source, check_enough, describe, divide, text_key
+from sentscore_train.data.corpus import Corpus, Division, Source, check_enough, describe, divide
 from sentscore_train.data.encoding import encode_texts
 from sentscore_train.data.labels import UNLABELLED
 from sentscore_train.data.vocabulary import add_tokens, count_tokens
@@ -78,7 +78,7 @@ def prepare_adaptation(
     corpus = Corpus((*labelled, *map(_without_labels, unlabelled)))
     check_enough(corpus)
     count = int((corpus.labels >= 0).sum())
-    division = _leave_copies_out(corpus, divide(corpus, share=config.share_held_out(count), seed=config.seed))
+    division = divide(corpus, share=config.share_held_out(count), seed=config.seed)
     _check_both_classes(corpus, division)
     learned = np.concatenate((division.train, division.unlabelled))
 
@@ -131,13 +131,6 @@ def _check_both_classes(corpus: Corpus, division: Division) -> None:
                     f"{names}: no {kind} review among the {len(rows):,} {what}, for there are few, or few groups: "
                     "label more of them, or leave out --by"
                 )
-
-
-def _leave_copies_out(corpus: Corpus, division: Division) -> Division:
-    """Returns the division without unlabelled copies of held-out reviews."""
-    held_out = {text_key(corpus.texts[row]) for row in division.validation}
-    unlabelled = [row for row in division.unlabelled if text_key(corpus.texts[row]) not in held_out]
-    return replace(division, unlabelled=np.array(unlabelled, np.int64))
 
 
 def _add_rows(model: SentimentClassifier, encoded: EncodedTexts, vocabulary: Vocabulary) -> SentimentClassifier:

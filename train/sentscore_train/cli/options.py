@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -98,8 +99,11 @@ def check_shares(shares: Sequence[float] | None, sources: int) -> tuple[float, .
     """Returns what `--source-share` was given.
 
     Raises:
-        UsageError: There is not one share for each source.
+        UsageError: There is not one share for each source, or one is no number.
     """
+    for share in shares or ():
+        if not math.isfinite(share):
+            raise UsageError(f"--source-share {share}: is no number: give one such as 2")
     if shares and (len(shares) != sources or not sum(shares) > 0):
         listed = ", ".join(f"{share:g}" for share in shares)
         raise UsageError(

@@ -54,7 +54,9 @@ def release_cli(
     threads: TorchThreadsOption = None,
     jobs: Annotated[
         int,
-        typer.Option("--jobs", "-j", min=1, help="Stages that run at the same time, each on its share of the cores."),
+        typer.Option(
+            "--jobs", "-j", min=1, help="Stages that run at the same time, each training on its share of the cores."
+        ),
     ] = 1,
     fast: Annotated[
         bool, typer.Option("--fast", help="Test the stages with one epoch a run and any number of reviews.")

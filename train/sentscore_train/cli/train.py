@@ -105,8 +105,8 @@ def train_command(cell: Cell) -> Callable[..., None]:
             list[str] | None,
             typer.Option(
                 "--teacher",
-                help="Exported model that labels the unlabelled reviews, together with linear ones; may be repeated; "
-                "preset default only.",
+                help="Exported model that labels the unlabelled reviews, together with linear ones and a convolutional "
+                "one; may be repeated; preset default only.",
             ),
         ] = None,
         seed: SeedOption = 1234,
@@ -115,7 +115,7 @@ def train_command(cell: Cell) -> Callable[..., None]:
             Literal["auto", "fp32", "bf16"] | None,
             typer.Option(
                 "--precision",
-                help="Precision of the products; bf16 needs CUDA.  [default: fp32 in notebook, else auto]",
+                help="Precision of the recurrent layers; bf16 needs CUDA.  [default: fp32 in notebook, else auto]",
                 show_default=False,
             ),
         ] = None,

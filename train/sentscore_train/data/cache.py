@@ -11,6 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from sentscore.files import wait_for_lock, write_file
+from sentscore.progress import Progress, Report, silent
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -19,10 +20,15 @@ class ArrayCache:
     """A folder of safetensors files, one for each key. A damaged file is made again.
 
     Several processes may share it. What one of them makes, the others wait for.
+
+    Args:
+        folder: The folder, which is made if need be.
+        report: The function that is told when this process waits for another one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, report: Report = silent) -> None:
         self.folder = folder
+        self._report = report
 
     def path(self, name: str, key: dict[str, Any]) -> Path:
         """Returns the file of the arrays made from what `key` says, whether or not it is there."""
@@ -42,7 +48,8 @@ class ArrayCache:
         found = _read(path, made_from)
         if found is not None:
             return found
-        with wait_for_lock(path.with_suffix(".lock")):
+        waiting = Progress("waiting for another process that makes the same", 0, 1)
+        with wait_for_lock(path.with_suffix(".lock"), lambda: self._report(waiting)):
             found = _read(path, made_from)  # another process may have made it meanwhile
             if found is None:
                 found = make()

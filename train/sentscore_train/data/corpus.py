@@ -144,6 +144,7 @@ def imdb_source(source: Path | None, *, data_dir: Path, allow_partial: bool = Fa
     """Returns the IMDB reviews that are not for testing, the unlabelled ones last. `imdb.load_imdb` says the rest."""
     imdb = load_imdb(source, data_dir=data_dir, allow_partial=allow_partial, report=report)
     texts = imdb.train.texts + imdb.unsup.texts
+    tested = set(imdb.test.texts)
     return Source(
         name="IMDB",
         texts=texts,
@@ -154,7 +155,11 @@ def imdb_source(source: Path | None, *, data_dir: Path, allow_partial: bool = Fa
         # A few reviews stand under two movies. The published models were made with them where their movies are.
         joins_copies=False,
         publication=IMDB,
-        facts={"rows": len(texts) + len(imdb.test), "left_out": {"test": len(imdb.test)}},
+        facts={
+            "rows": len(texts) + len(imdb.test),
+            "left_out": {"test": len(imdb.test)},
+            "unlabelled_with_text_of_test_review": sum(text in tested for text in imdb.unsup.texts),
+        },
     )
 
 
@@ -183,7 +188,8 @@ def divide(corpus: Corpus, *, share: float, seed: int) -> Division:
 
     A source that sets reviews aside for validation itself is divided as it says. From every other one the same share
     of each class and domain goes to validation. A review to learn from is left out if its text stands in the
-    validation reviews of another source. Each source's division is the same whatever other sources there are.
+    validation reviews of another source, and so is a review without a label if it stands in those of any source. Each
+    source's division is the same whatever other sources there are.
 
     Args:
         corpus: The reviews.
@@ -199,7 +205,9 @@ def divide(corpus: Corpus, *, share: float, seed: int) -> Division:
     labelled = corpus.labels != UNLABELLED
     learned = labelled & ~chosen
     learned[_find_copies(corpus, learned, chosen)] = False
-    return Division(np.flatnonzero(learned), np.flatnonzero(chosen), np.flatnonzero(~labelled))
+    validated = {text_key(corpus.texts[row]) for row in np.flatnonzero(chosen)}
+    unlabelled = [row for row in np.flatnonzero(~labelled) if text_key(corpus.texts[row]) not in validated]
+    return Division(np.flatnonzero(learned), np.flatnonzero(chosen), np.array(unlabelled, np.int64))
 
 
 def describe(corpus: Corpus, division: Division) -> dict[str, Any]:

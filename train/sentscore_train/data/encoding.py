@@ -17,7 +17,7 @@ from sentscore_train.data.cache import ArrayCache, Arrays, hash_texts
 from sentscore_train.data.corpus import Corpus
 from sentscore_train.data.vocabulary import build_vocabulary
 
-_CODE: Final = 2  # must rise when a step here gives another result for the same input
+_CODE: Final = 2  # must rise when the same texts get another vocabulary, other ids or other vectors
 _STEP: Final = 1_000  # reviews between two reports
 
 

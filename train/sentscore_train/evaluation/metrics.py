@@ -211,7 +211,9 @@ def to_logits(probabilities: Floats) -> npt.NDArray[np.float64]:
 
 def to_probabilities(logits: Floats) -> npt.NDArray[np.float64]:
     """Returns the probabilities of logits, sigmoid(logits), in double precision whatever theirs is."""
-    found: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
+    from scipy.special import expit  # here, for it takes long to import
+
+    found: npt.NDArray[np.float64] = expit(logits.astype(np.float64))
     return found
 
 

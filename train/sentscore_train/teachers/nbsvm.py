@@ -69,7 +69,7 @@ class NbSvm:
         present = self._matrix(keys, owners, len(texts))
         positive = texts.labels == 1
         self._ratio = self._weigh(present, positive)
-        self._ratios = [self._weigh_kinds(present, positive, each) for each in kinds]
+        self._weights = [self._weigh_kinds(present, positive, each) for each in kinds]
         self._model = LogisticRegression(C=config.inverse_penalty, max_iter=200)
         self._model.fit(self._features(present, kinds), texts.labels)
 
@@ -91,21 +91,27 @@ class NbSvm:
     def _features(self, present: csr_matrix, kinds: Sequence[Kinds]) -> csr_matrix:
         """Returns float32 [texts, known * (1 + kinds)]: the weights in all texts, then those in each kind's own."""
         parts = [present.multiply(self._ratio).tocsr()]
-        for ratios, kind in zip(self._ratios, kinds, strict=True):
-            for number, ratio in ratios.items():
-                own = present.copy()
-                own.data = own.data * np.repeat(kind == number, np.diff(own.indptr)) * ratio[own.indices]
+        for weights, kind in zip(self._weights, kinds, strict=True):
+            for number, (columns, ratio) in weights.items():
+                own = present[:, columns].multiply(ratio).tocsr()
+                own.data *= np.repeat(kind == number, np.diff(own.indptr))
                 own.eliminate_zeros()
                 parts.append(own)
         return hstack(parts, format="csr") if kinds else parts[0]
 
-    def _weigh_kinds(self, present: csr_matrix, positive: npt.NDArray[np.bool_], kinds: Kinds) -> dict[int, Floats]:
-        """Returns the weights of the n-grams in each kind of texts that has both labels, by its number."""
+    def _weigh_kinds(
+        self, present: csr_matrix, positive: npt.NDArray[np.bool_], kinds: Kinds
+    ) -> dict[int, tuple[Keys, Floats]]:
+        """Returns the n-grams of each kind of texts that has both labels, as columns, and their weights there.
+
+        An n-gram that none of the kind's texts has could never be learned to mean something there.
+        """
         found = {}
         for kind in np.unique(kinds[kinds >= 0]).tolist():
             own = kinds == kind
             if 0 < positive[own].sum() < own.sum():
-                found[kind] = self._weigh(present[own], positive[own])
+                columns = np.unique(present[own].indices).astype(np.int64)
+                found[kind] = columns, self._weigh(present[own], positive[own])[columns]
         return found
 
     def _weigh(self, present: csr_matrix, positive: npt.NDArray[np.bool_]) -> Floats:

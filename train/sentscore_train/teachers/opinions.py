@@ -94,7 +94,7 @@ def soft_labels(
 
     Returns:
         The probabilities, and for each teacher the accuracy on the validation texts of each source that has some. The
-        accuracies of the weighted sum are under `all`.
+        accuracies of the weighted sum are under `all`; its weights and temperatures were fitted to the same texts.
     """
     count = len(labels)
     logits = np.stack([each.astype(np.float64) for each in opinions.values()], axis=1)  # [n, teachers]

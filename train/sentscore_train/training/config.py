@@ -61,13 +61,15 @@ class TrainConfig:
         pull: How strongly the weights are drawn back to those that the run starts from: after each step they give up
             this number, times the learning rate, of their distance (Li et al. 2018, L2-SP).
         keep: Which epoch's weights are kept: the best on validation, or the last, so that no epoch is chosen.
-        teachers: Exported models. If there are any, the run also learns from the unlabelled reviews, by the mean
-            opinion of these models, of NB-SVM, of a classifier on document vectors and of a convolutional one.
+        teachers: Exported models. If there are any, the run also learns from the unlabelled reviews, by the joint
+            opinion of these models, of NB-SVM, of a classifier on document vectors and of a convolutional one. It is a
+            sum of calibrated log-odds, with weights of each source's own.
         linear: How NB-SVM is fitted. Of C = 1, 0.1, 0.05 and 0.02, 0.1 was the best on the validation reviews.
         documents: The document vectors for the classifier on them.
         convolution: The convolutional classifier.
         seed: The seed of the split, the vectors, the weights, the order and dropout.
-        precision: The precision of the products; `auto` is bf16 on a GPU that has it. Weights are always float32.
+        precision: The precision of the products; `auto` is bf16 on a GPU that has it. Weights are always float32. The
+            softmax of pre-training and the convolutional teacher compute their products in bf16 everywhere.
         threads: The number of torch's CPU threads; None leaves it to torch. A resumed run must use the same.
         checkpoint_every_s: The seconds between two checkpoints inside an epoch.
     """

@@ -31,6 +31,8 @@ def convolution_opinion(
 ) -> Logits:
     """Returns the logits of reviews, float32 [n]; 0 for one without tokens.
 
+    It keeps no checkpoints: a training that is killed begins anew.
+
     Args:
         learned: The labelled reviews to learn from.
         unknown: The reviews [n] to judge.

@@ -6,15 +6,16 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from sentscore.errors import InputError, UsageError
 from sentscore.progress import Progress, Report, silent
 from sentscore_train.data.batches import LabelledTexts, TrainingData
-from sentscore_train.data.cache import ArrayCache
+from sentscore_train.data.cache import ArrayCache, Arrays
 from sentscore_train.data.corpus import Corpus, Source, describe, divide
 from sentscore_train.data.encoding import EncodedCorpus, encode_corpus
 from sentscore_train.data.word_vectors import train_skip_gram
@@ -23,6 +24,8 @@ from sentscore_train.teachers.opinions import soft_labels
 from sentscore_train.training.config import TrainConfig
 from sentscore_train.training.language_model import pretrain
 from sentscore_train.training.teaching import Lesson, ask_teachers
+
+_CODE: Final = 1  # must rise when the same settings pre-train other weights
 
 
 def prepare(
@@ -51,8 +54,10 @@ def prepare(
         OutputError: The data folder cannot be written.
         ArtifactError: A teacher is missing or damaged.
     """
+    if config.threads:
+        torch.set_num_threads(config.threads)
     corpus = Corpus(tuple(sources))
-    cache = ArrayCache(data_dir / "prepared")
+    cache = ArrayCache(data_dir / "prepared", report)
     encoded = encode_corpus(corpus, config.vocabulary_size, cache, report)
 
     phase = "training the word vectors"
@@ -123,14 +128,22 @@ def _pretrain(
         **encoded.made_from,
         "skip_gram": asdict(config.vectors),
         "language_model": asdict(settings),
-        "layers": [cell, config.hidden_size, config.num_layers],
+        "architecture": asdict(architecture),
         "device": device.type,
+        "threads": config.threads,
+        "code": _CODE,
     }
     folder = cache.path("language-model", key).with_suffix(".run")
-    found = cache.get(
-        "language-model",
-        key,
-        lambda: pretrain(
+
+    def make() -> Arrays:
+        try:
+            return train_layers()
+        except (InputError, UsageError):  # a checkpoint that is damaged, or left by other code
+            shutil.rmtree(folder, ignore_errors=True)
+            return train_layers()
+
+    def train_layers() -> Arrays:
+        return pretrain(
             encoded.texts,
             vectors,
             encoded.vocabulary.pad_id,  # no text has it
@@ -140,7 +153,8 @@ def _pretrain(
             device=device,
             checkpoint_every_s=config.checkpoint_every_s,
             report=report,
-        ),
-    )
+        )
+
+    found = cache.get("language-model", key, make)
     shutil.rmtree(folder, ignore_errors=True)
     return found

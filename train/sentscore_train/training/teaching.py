@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from sentscore.model.artifact import load_artifact
+from sentscore.errors import UsageError
+from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.progress import Progress, Report, silent
 from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.data.cache import ArrayCache, hash_texts
@@ -22,6 +23,8 @@ from sentscore_train.teachers.nbsvm import NbSvm
 from sentscore_train.teachers.opinions import Logits, model_opinion, vector_opinion
 from sentscore_train.training.config import TrainConfig
 from sentscore_train.training.convolution import convolution_opinion
+
+_CODE: Final = 1  # must rise when a teacher here gives another opinion of the same texts
 
 Rows = npt.NDArray[np.int64]
 
@@ -76,13 +79,15 @@ def ask_teachers(
 
     Raises:
         ArtifactError: A teacher is missing or damaged.
+        UsageError: A teacher has learned from reviews that this run validates on.
         OutputError: The cache cannot be written.
     """
     corpus, train, unknown = lesson.corpus, lesson.train, lesson.unknown
     ids, vocabulary = lesson.encoded.texts, lesson.encoded.vocabulary
 
     def keep(made_from: dict[str, Any], make: Callable[[], Logits]) -> Logits:
-        return cache.get("opinion", {**lesson.made_from, **made_from}, lambda: {"logits": make()})["logits"]
+        key = {**lesson.made_from, **made_from, "code": _CODE}
+        return cache.get("opinion", key, lambda: {"logits": make()})["logits"]
 
     def linear() -> Logits:
         report(Progress("fitting the linear teacher", 0, 1))
@@ -105,18 +110,50 @@ def ask_teachers(
             config.documents.inverse_penalty,
             sources=(sources[train], sources[unknown]),
         ),
-        "convolution": keep(
-            {"convolution": asdict(config.convolution), "skip_gram": asdict(config.vectors)}, convolution
-        ),
+        "convolution": keep({**_convolution_recipe(config), "device": device.type}, convolution),
     }
     for teacher in config.teachers:
         artifact = load_artifact(teacher)
+        _check_not_learned(artifact, config, corpus)
         texts = [corpus.texts[row] for row in unknown]
-        opinions[teacher] = keep(
+        opinion = keep(
             {"manifest": artifact.manifest_sha256},
             lambda artifact=artifact, texts=texts: model_opinion(artifact, texts, report),  # type: ignore[misc]
         )
+        opinions[_free_name(artifact.name, opinions)] = opinion
     return opinions
+
+
+def _convolution_recipe(config: TrainConfig) -> dict[str, Any]:
+    """Returns the settings that the convolutional teacher depends on."""
+    shared = ("dropout", "extracts", "vectors", "convolution")
+    plain = ("batch_size", "bucket_batches", "max_tokens", "warm_up", "clip", "average", "threads")
+    return {
+        **{name: asdict(getattr(config, name)) for name in shared},
+        **{name: getattr(config, name) for name in plain},
+    }
+
+
+def _check_not_learned(artifact: Artifact, config: TrainConfig, corpus: Corpus) -> None:
+    """Checks that a teacher has not learned from reviews that this run validates on.
+
+    Raises:
+        UsageError: It was trained on one of the sources, divided with another seed.
+    """
+    data = artifact.manifest.data
+    names = {str(source.get("name")) for source in data.get("sources", ())} or {str(data.get("name"))}
+    shared = sorted(names.intersection(source.name for source in corpus.sources))
+    if shared and data.get("seed") != config.seed:
+        raise UsageError(
+            f"--teacher {artifact.path}: learned from {', '.join(shared)} with the seed {data.get('seed')}, so from "
+            f"reviews that the seed {config.seed} validates on: use --seed {data.get('seed')}"
+        )
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    """Returns the name, with a number behind it if it is taken; `all` stands for the joint opinion."""
+    names = [name, *(f"{name} ({number})" for number in range(2, 100))]
+    return next(each for each in names if each not in taken and each != "all")
 
 
 def _kinds(corpus: Corpus) -> tuple[Rows, Rows]:
