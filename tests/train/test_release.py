@@ -29,7 +29,7 @@ if code.exists():
     sys.exit(int(code.read_text()))
 folder.mkdir()
 """
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 @pytest.fixture
