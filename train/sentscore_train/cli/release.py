@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,8 @@ import typer
 
 from sentscore.cli.guard import require
 from sentscore.cli.lines import echo_line
+from sentscore.errors import UsageError
+from sentscore.model.artifact import load_artifact
 from sentscore.model.cpu import available_cpus
 from sentscore_train.cli.options import (
     TRAINING_PACKAGES,
@@ -48,6 +51,14 @@ def release_cli(
     negative_to: NegativeToOption = None,
     positive_from: PositiveFromOption = None,
     source_share: SourceShareOption = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--teacher",
+            help="Model of an earlier release that teaches beside this one's; may be repeated. Keep it outside OUT_DIR.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDirOption = Path("data"),
     seed: SeedOption = 1234,
     device: TorchDeviceOption = "auto",
@@ -84,6 +95,7 @@ def release_cli(
         tuple(given.test_paths(tables)),
         data_dir,
         source_shares=check_shares(source_share, len(tables) + given.has_imdb),
+        teachers=_check_teachers(teacher or [], out_dir),
         device=device,
         threads=threads or (max(1, available_cpus() // jobs) if jobs > 1 else None),
         jobs=jobs,
@@ -100,6 +112,20 @@ def release_cli(
         echo_line(f"[{number}/{of}] {_format_command(stage)}", err=True)
 
     release(config, announce)
+
+
+def _check_teachers(teachers: Sequence[Path], out_dir: Path) -> tuple[Path, ...]:
+    """Returns the models of an earlier release.
+
+    Raises:
+        UsageError: One is where this release writes its own.
+        ArtifactError: One is missing or damaged.
+    """
+    for teacher in teachers:
+        if teacher.resolve().parent == out_dir.resolve():
+            raise UsageError(f"--teacher {teacher}: this release may replace it: copy it out of {out_dir} first")
+        load_artifact(teacher)
+    return tuple(teachers)
 
 
 def _format_command(stage: Stage) -> str:

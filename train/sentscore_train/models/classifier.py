@@ -180,12 +180,28 @@ class SentimentClassifier(NamedWeights):
                     tensor[hidden : 2 * hidden] = 0.0
 
     def _drop(self, x: Tensor, rate: float) -> Tensor:
-        return nn.functional.dropout(x, rate, self.training)
+        return drop(x, rate) if self.training and rate else x
 
     @staticmethod
     def checkpoint_name(name: str) -> str:
         """Returns the checkpoint's name: `layers.0.backward.weight_hh` for `layers.0.bwd.weight_hh_l0`."""
         return name.replace(".fwd.", ".forward.").replace(".bwd.", ".backward.").replace("_l0", "")
+
+
+def drop(x: Tensor, rate: float) -> Tensor:
+    """Sets a share of the numbers to 0 and scales the others up, so that the mean stays (Srivastava et al. 2014).
+
+    A byte decides for each number. `nn.functional.dropout` draws a number of 32 bits for each, which takes ten times as
+    long on a CPU: an eighth of a step of training.
+
+    Args:
+        x: The numbers, of any shape.
+        rate: The share, which is rounded to 1/256.
+    """
+    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
+    draws = words.random_(-(2**63), None).view(torch.uint8)[: x.numel()].view(x.shape)
+    dropped = round(256 * rate)
+    return x * (draws >= dropped).to(x.dtype).mul_(256 / (256 - dropped))
 
 
 def reverse(x: Tensor, reversal: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class DocVectorConfig:
         order: The length of the longest n-grams, in tokens.
         least: The number of times that an n-gram must occur.
         negative: The number of noise n-grams for each n-gram.
-        epochs: The passes over the texts.
+        epochs: The passes over the texts, of which each takes minutes.
         sample: The frequency above which n-grams are skipped at random.
         learning_rate: The first learning rate; it falls linearly to a fiftieth.
         seed: The seed of the order of the texts. Gensim draws the rest from its own default seed.
@@ -41,7 +41,7 @@ class DocVectorConfig:
     order: int = 3
     least: int = 10
     negative: int = 5
-    epochs: int = 10
+    epochs: int = 5
     sample: float = 1e-3
     learning_rate: float = 0.05
     seed: int = 1234
