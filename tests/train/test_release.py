@@ -99,6 +99,15 @@ def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
     assert listed["large"].command[:3] == [sys.executable, "-m", "sentscore_train"]
 
 
+def test_models_of_an_earlier_release_teach_where_there_are_teachers(config) -> None:
+    runs = (Run("large", "gru"), Run("small", "gru", teachers=("large",), is_shipped=True))
+    config = replace(config, teachers=(Path("first/lstm"), Path("first/gru")))
+    listed = {stage.name: " ".join(stage.arguments) for stage in stages(config, runs)}
+    assert "--teacher" not in listed["large"]
+    own = config.work_dir / "teachers" / "large"
+    assert listed["small"].endswith(f"--teacher {own} --teacher first/lstm --teacher first/gru")
+
+
 def test_the_four_shipped_models_are_taught_by_runs_before_them() -> None:
     seen: set[str] = set()
     for run in RUNS:
@@ -242,6 +251,23 @@ def test_a_stage_that_is_done_may_have_had_other_threads(small, config, monkeypa
     release(config)
     release(replace(config, threads=1))
     assert len(small.ran) == 3
+
+
+def test_a_signal_waits_until_a_stage_that_is_started_is_known(small, config, monkeypatch) -> None:
+    small.seconds = WAIT_S
+    started: list[subprocess.Popen[bytes]] = []
+    begin = subprocess.Popen
+
+    def interrupted(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        started.append(begin(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        release(config)
+
+    assert [process.returncode is not None for process in started] == [True]
 
 
 def test_a_small_release_is_killed_and_carried_on(imdb, tmp_path) -> None:

@@ -9,8 +9,10 @@ back at its end. Each can also be run by hand. The file `release.json` in the wo
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -242,10 +244,9 @@ def _run_stages(
                     waiting.remove(stage)
                     begin(stage)
                     output = None if logs is None else files.enter_context(_open_log(logs, stage))
-                    running[stage.name] = (
-                        stage,
-                        subprocess.Popen(stage.command, pass_fds=[descriptor], stdout=output, stderr=output),
-                    )
+                    with _signals_held():
+                        process = subprocess.Popen(stage.command, pass_fds=[descriptor], stdout=output, stderr=output)
+                        running[stage.name] = (stage, process)
                 time.sleep(_POLL_S)
                 if failure := _collect(running, missing, end, logs):
                     raise failure
@@ -256,6 +257,27 @@ def _run_stages(
                 process.wait()
             _collect(running, missing, end, logs)  # one may have been at its end
             raise
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Lets SIGINT and SIGTERM wait, so that no stage is started that nobody knows of.
+
+    They are not blocked, for the stage would inherit that.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted by signals
+        yield
+        return
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda found, _: held.append(found)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+        for found in held:
+            signal.raise_signal(found)
 
 
 def _collect(

@@ -47,6 +47,20 @@ def test_test_rows_have_to_be_found_by_the_export_too(tmp_path) -> None:
     assert "several columns hold text" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("teacher", "code", "message"),
+    [
+        ("artifacts/lstm", 2, "--teacher artifacts/lstm: this release may replace it: copy it out of artifacts first"),
+        ("none/lstm", 4, "none/lstm"),
+    ],
+)
+def test_a_teacher_must_be_there_and_stay(tmp_path, monkeypatch, teacher, code, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["release", "artifacts", "--teacher", teacher, "--dry-run"])
+    assert result.exit_code == code
+    assert message in result.stderr
+
+
 @pytest.mark.parametrize("command", [["lstm"], ["release", "out"]])
 @pytest.mark.parametrize(
     ("options", "code", "message"),

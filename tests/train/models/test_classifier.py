@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sentscore_train.models.classifier import Architecture, Dropout, SentimentClassifier
+from sentscore_train.models.classifier import Architecture, Dropout, SentimentClassifier, drop
 from sentscore_train.models.weights import load_tensors, to_tensors
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -101,3 +101,17 @@ def test_the_pooled_size_follows_the_poolings() -> None:
     architecture = Architecture("gru", 20, 5, hidden_size=4, pooling=("max", "last"))
     assert architecture.pooled_size == 16
     assert Architecture.from_dict({**architecture.__dict__, "pooling": ["max", "last"]}) == architecture
+
+
+@pytest.mark.parametrize("rate", [0.09, 0.5])
+def test_dropout_leaves_the_mean_and_drops_each_number_on_its_own(rate) -> None:
+    torch.manual_seed(1)
+    x = torch.ones(500, 403, requires_grad=True)
+    dropped = drop(x, rate)
+    dropped.sum().backward()
+
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
+    for places in ((dropped == 0).float().mean(0), (dropped == 0).float().mean(1)):
+        assert places.mean().item() == pytest.approx(rate, abs=0.005)
+        assert places.std().item() < 0.04  # that of independent draws is 0.025 at most
+    assert torch.equal(x.grad, dropped.detach())

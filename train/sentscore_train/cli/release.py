@@ -55,7 +55,7 @@ def release_cli(
         list[Path] | None,
         typer.Option(
             "--teacher",
-            help="Model of an earlier release that teaches beside this one's; may be repeated. Keep it outside OUT_DIR.",
+            help="Model of an earlier release that teaches beside this one's; may be repeated. Not in OUT_DIR.",
             show_default=False,
         ),
     ] = None,

@@ -32,6 +32,7 @@ from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.training import checkpoint
 from sentscore_train.training.config import Precision, TrainConfig
 from sentscore_train.training.device import autocast, resolve_run_precision
+from sentscore_train.training.memory import keep_freed_memory
 
 _EVALUATION_TOKENS = 32_768  # in a batch of validation, padding included; about 300 MB of activations
 
@@ -109,6 +110,7 @@ def train(
         InputError: A checkpoint cannot be read.
         OutputError: The run folder cannot be written.
     """
+    keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)

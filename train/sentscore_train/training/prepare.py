@@ -23,6 +23,7 @@ from sentscore_train.models.classifier import Architecture, Cell
 from sentscore_train.teachers.opinions import soft_labels
 from sentscore_train.training.config import TrainConfig
 from sentscore_train.training.language_model import pretrain
+from sentscore_train.training.memory import keep_freed_memory
 from sentscore_train.training.teaching import Lesson, ask_teachers
 
 _CODE: Final = 1  # must rise when the same settings pre-train other weights
@@ -54,6 +55,7 @@ def prepare(
         OutputError: The data folder cannot be written.
         ArtifactError: A teacher is missing or damaged.
     """
+    keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     corpus = Corpus(tuple(sources))
