@@ -72,7 +72,8 @@ class Scorer:
             device: `auto` takes CUDA when a session really runs on it, and the CPU otherwise.
             precision: `auto` takes int8 on a CPU where it is as accurate on validation reviews, and fp32 otherwise.
             batch_tokens: The tokens of a batch, padding included; None takes the device's default.
-            threads: The number of batches that are scored at a time; None takes one a processor, and two on CUDA.
+            threads: The number of batches that are scored at a time; None takes one for each
+                processor that the process may use by its affinity and its control group's quota, and two on CUDA.
 
         Raises:
             ArtifactError: The model is missing, was changed since its export, or has an unknown format version.

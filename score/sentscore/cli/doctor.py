@@ -21,11 +21,27 @@ WORKS = "works"
 
 
 @dataclass(frozen=True)
+class Threads:
+    """The threads that score by default on a CPU.
+
+    Attributes:
+        default: How many there are: the least of the two others, rounded up.
+        affinity: The number of processors that this process may run on.
+        cgroup_quota: The processors that its control group may keep busy on average; None without such a quota.
+    """
+
+    default: int
+    affinity: int
+    cgroup_quota: float | None
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What the doctor found.
 
     Attributes:
         versions: The versions of Python and of the packages that are installed.
+        threads: How many threads score by default on a CPU, and what bounds them.
         providers: For each execution provider, `works` or why it does not.
         artifacts: For each model's folder, `works` or what is wrong with it.
         problems: What has to be mended, one line each.
@@ -34,6 +50,7 @@ class Diagnosis:
     """
 
     versions: dict[str, str]
+    threads: Threads
     providers: dict[str, str]
     artifacts: dict[str, str]
     problems: list[str] = field(default_factory=list)
@@ -52,6 +69,7 @@ def doctor_cli(as_json: JsonOption = False) -> None:
     else:
         for title, entries in (
             ("versions", found.versions),
+            ("threads", _describe_threads(found.threads)),
             ("execution providers", found.providers),
             ("models", found.artifacts),
         ):
@@ -67,6 +85,7 @@ def doctor_cli(as_json: JsonOption = False) -> None:
 def doctor() -> Diagnosis:
     """Examines this installation. Problems are returned, not raised."""
     from sentscore.model.artifact import find_artifacts, load_artifact
+    from sentscore.model.cpu import read_cpu_limits
 
     versions = {"python": platform.python_version(), **_find_versions()}
     artifacts: dict[str, str] = {}
@@ -93,7 +112,18 @@ def doctor() -> Diagnosis:
     if intact is not None and WORKS not in providers.values():
         devices.append("no execution provider works: install sentscore again")
     code = ArtifactError.exit_code if damaged else DeviceError.exit_code if devices else 0
-    return Diagnosis(versions, providers, artifacts, damaged + devices, code)
+    limits = read_cpu_limits()
+    threads = Threads(limits.cpus, limits.affinity, limits.quota)
+    return Diagnosis(versions, threads, providers, artifacts, damaged + devices, code)
+
+
+def _describe_threads(threads: Threads) -> dict[str, str]:
+    quota = "none" if threads.cgroup_quota is None else f"{threads.cgroup_quota:.2f} processors"
+    return {
+        "by default": str(threads.default),
+        "processors this process may run on": str(threads.affinity),
+        "CPU quota of its control group": quota,
+    }
 
 
 def _find_versions() -> dict[str, str]:

@@ -85,7 +85,9 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        "--threads", min=1, help="How many batches to score at a time.  [default: one a processor, two on CUDA]"
+        "--threads",
+        min=1,
+        help="How many batches to score at a time.  [default: one for each processor it may use, two on CUDA]",
     ),
 ]
 

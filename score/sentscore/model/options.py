@@ -29,7 +29,8 @@ class ModelOptions:
         precision: `auto` takes int8 on a CPU that is made for it, where the model is as accurate in it on the
             validation reviews as in fp32, and fp32 otherwise.
         batch_tokens: The tokens of a batch, padding included; None takes the device's default.
-        threads: The number of batches that are scored at a time; None takes one a processor, and two on CUDA.
+        threads: The number of batches that are scored at a time; None takes one for each
+            processor that the process may use, and two on CUDA.
 
     Raises:
         UsageError: A value is not known, or less than 1.

@@ -8,6 +8,7 @@ import pytest
 
 from sentscore.cli.doctor import doctor
 from sentscore.errors import SentscoreError
+from sentscore.model.cpu import CpuLimits
 
 
 def test_all_is_well(shipped: Path, invoke) -> None:
@@ -16,6 +17,18 @@ def test_all_is_well(shipped: Path, invoke) -> None:
     assert "CPUExecutionProvider: works" in result.stdout
     assert f"{shipped}: works" in result.stdout
     assert result.stdout.endswith("all is well\n")
+
+
+def test_what_bounds_the_threads(shipped: Path, monkeypatch: pytest.MonkeyPatch, invoke) -> None:
+    monkeypatch.setattr("sentscore.model.cpu.read_cpu_limits", lambda: CpuLimits(64, 1.5))
+    assert json.loads(invoke("doctor", "--json").stdout)["threads"] == {
+        "default": 2, "affinity": 64, "cgroup_quota": 1.5,
+    }  # fmt: skip
+    shown = invoke("doctor").stdout
+    assert "by default: 2\n  processors this process may run on: 64\n" in shown
+    assert "CPU quota of its control group: 1.50 processors\n" in shown
+    monkeypatch.setattr("sentscore.model.cpu.read_cpu_limits", lambda: CpuLimits(4, None))
+    assert "CPU quota of its control group: none\n" in invoke("doctor").stdout
 
 
 def test_json(shipped: Path, invoke) -> None:
