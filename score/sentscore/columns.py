@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.errors import InputError, UsageError
+from sentscore.errors import Argument, InputError, UsageError
 from sentscore.text.normalize import is_text
 
 TEXT_NAMES: Final = ("text", "review", "content", "body", "comment", "sentence")
@@ -65,13 +65,13 @@ def choose_column(source: str, columns: Sequence[Column], wanted: str | None) ->
         named = [index for index in texts if columns[index].name.lower() in TEXT_NAMES]
         if len(named) != 1:
             names = list_names(columns[index].name for index in texts)
-            raise InputError(f"{source}: several columns hold text: name one of {names} with --column")
+            raise InputError(f"{source}: several columns hold text: name one of {names} with ", Argument("column"))
         return named[0]
     return texts[0]
 
 
-def check_utf_8(option: str, name: str) -> None:
-    """Checks that a column's name from the command line is text, which the system does not see to.
+def check_utf_8(argument: Argument, name: str) -> None:
+    """Checks that a column's name that was given for an argument is text, which the system does not see to.
 
     Raises:
         UsageError: It is not UTF-8.
@@ -80,7 +80,7 @@ def check_utf_8(option: str, name: str) -> None:
         name.encode()
     except UnicodeEncodeError as error:
         shown = name.encode("utf-8", "backslashreplace").decode()
-        raise UsageError(f"{option} {shown}: is not UTF-8: a column's name has to be") from error
+        raise UsageError(argument, f" {shown}: is not UTF-8: a column's name has to be") from error
 
 
 def check_names_free(source: str, names: Iterable[str], added: Sequence[str]) -> None:
@@ -91,7 +91,7 @@ def check_names_free(source: str, names: Iterable[str], added: Sequence[str]) ->
     """
     taken = [name for name in added if name in set(names)]
     if taken:
-        raise UsageError(f"{source}: has a column '{taken[0]}' already: give the new ones a --prefix")
+        raise UsageError(f"{source}: has a column '{taken[0]}' already: give the new ones a ", Argument("prefix"))
 
 
 def result_names(models: Sequence[str], prefix: str = "") -> list[str]:
@@ -102,7 +102,7 @@ def result_names(models: Sequence[str], prefix: str = "") -> list[str]:
     Raises:
         UsageError: Two models would have the same columns, or the prefix is not UTF-8.
     """
-    check_utf_8("--prefix", prefix)
+    check_utf_8(Argument("prefix"), prefix)
     if len(set(models)) < len(models):
         twice = next(name for name in models if models.count(name) > 1)
         raise UsageError(f"--model {twice}: given twice, and columns are named by model: give it once")

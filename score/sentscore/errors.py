@@ -7,11 +7,13 @@
     ├── DeviceError           5  a device that was asked for and cannot be used
     └── OutputError           6  an output that cannot be written
 
-Every message is one line and holds the value, the file and the remedy.
+Every message is one line and holds the value, the file and the remedy. A remedy that names an `Argument` has its
+name in Python, and its option on the command line.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 INTERRUPTED = 130
@@ -20,14 +22,47 @@ INTERRUPTED = 130
 _LONGEST_VALUE: Final = 100
 
 
+@dataclass(frozen=True)
+class Argument:
+    """An argument that a remedy names, such as `batch_tokens`, which the command line calls `--batch-tokens`.
+
+    Attributes:
+        name: The argument's name in Python.
+        value: The text to give for it; empty where that is for the reader to say.
+    """
+
+    name: str
+    value: str = ""
+
+    def __str__(self) -> str:
+        return f"`{self.name}={self.value!r}`" if self.value else f"`{self.name}`"
+
+    def to_option(self) -> str:
+        """Returns how the command line names it."""
+        return f"--{self.name.replace('_', '-')} {self.value}".rstrip()
+
+
 class SentscoreError(Exception):
     """The base of every error raised on purpose.
+
+    Args:
+        parts: The parts of the message, put together as they are.
 
     Attributes:
         exit_code: The exit code of the command line.
     """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *parts: str | Argument) -> None:
+        super().__init__(*parts)
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.args))
+
+    def to_command_line(self) -> str:
+        """Returns the message with options in place of arguments."""
+        return "".join(part.to_option() if isinstance(part, Argument) else str(part) for part in self.args)
 
 
 class UsageError(SentscoreError):

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from sentscore.columns import check_names_free, choose_column, describe_columns, result_columns, result_names
-from sentscore.model.artifact import Artifact, load_artifact
+from sentscore.errors import InputError
+from sentscore.model.artifact import Artifact, find_artifacts, load_artifact
 from sentscore.model.engine import Engine
 from sentscore.model.options import Device, ModelOptions, PrecisionChoice
 from sentscore.text.normalize import as_text_array
 
 _WINDOW_ROWS: Final = 8_192  # texts that `score_batches` sorts by length together
+
+Sentiment: TypeAlias = Literal["negative", "positive"]
+
+Texts: TypeAlias = Sequence[str | None] | pa.Array | pa.ChunkedArray
+"""Strings, and None or null where there is no text: a list, a column of pandas or Polars, an Arrow array."""
+
+RecordBatches: TypeAlias = Iterable[pa.RecordBatch] | pa.RecordBatchReader | pa.RecordBatch | pa.Table
+"""Record batches of one schema, one by one or as a reader, or a table."""
 
 
 class Scorer:
@@ -27,6 +37,10 @@ class Scorer:
 
     Threads may share a scorer: the scores are the same, at most `threads` batches are scored at a time, and the callers
     take turns, so that a few texts need not wait for the thousands of another caller.
+
+    Other processes may have copies: what is pickled are the model's folder, its digest and the options. Where a copy is
+    made, the model must be there, with the same weights. It computes in the same precision, and has a thread for each
+    processor there unless `threads` was given.
 
     Attributes:
         name: The model's name.
@@ -43,6 +57,7 @@ class Scorer:
 
     def __init__(self, artifact: Artifact, options: ModelOptions) -> None:
         self.engine = Engine(artifact, options)
+        self._options = options
         self.name = artifact.name
         self.device = self.engine.device
         self.precision = self.engine.precision
@@ -83,36 +98,56 @@ class Scorer:
         options = ModelOptions(device, precision, batch_tokens, threads)
         return cls(model if isinstance(model, Artifact) else load_artifact(model), options)
 
-    def score(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float32]:
+    def __repr__(self) -> str:
+        return f"Scorer({self.name!r}, precision={self.precision!r}, device={self.device!r}, threads={self.threads})"
+
+    def __reduce__(self) -> tuple[Callable[..., Scorer], tuple[object, ...]]:
+        # Machines differ in what `auto` would take, and copies have to give the same scores.
+        options = replace(self._options, precision=self.precision)
+        return _load_copy, (_locate_anywhere(self.artifact), self.manifest_sha256, self.name, options)
+
+    def score(self, texts: Texts) -> npt.NDArray[np.float32]:
         """Returns the probability that each text is positive, float32 [n].
 
         It is NaN where there is nothing to score: a null, an empty text, or one of white space only. Of a text with
         more than 8,192 tokens the first and last 4,096 are scored.
 
         Raises:
-            InputError: A value is not text, or its bytes are not UTF-8.
+            InputError: The texts are a whole table, a value is not text, or its bytes are not UTF-8.
         """
         return self.engine.score(as_text_array(texts))
 
+    def label(self, texts: Texts) -> list[Sentiment | None]:
+        """Returns the sentiment of each text [n]: `positive` from a score of 0.5 on; None where there is no text.
+
+        Raises:
+            InputError: The texts are a whole table, a value is not text, or its bytes are not UTF-8.
+        """
+        sentiments, _ = result_columns({self.name: self.score(texts)})
+        found: list[Sentiment | None] = sentiments.to_pylist()
+        return found
+
     def score_batches(
-        self, batches: Iterable[pa.RecordBatch], *, column: str | None = None, prefix: str = ""
+        self, batches: RecordBatches, *, column: str | None = None, prefix: str = ""
     ) -> Iterator[pa.RecordBatch]:
         """Yields each record batch with the columns `sentiment` and `score` behind its own, in order.
 
-        This is the shape that Spark's `mapInArrow` and Ray's `map_batches` take. A few batches are read ahead.
+        Spark's `mapInArrow` gives and takes such iterators; Ray's `map_batches` gives a table, and takes
+        `pa.Table.from_batches` of the result. A few batches are read ahead.
 
         Args:
-            batches: Record batches of one schema.
+            batches: Record batches of one schema, a reader or a table. A table without rows gives one batch without
+                rows, so that the schema is known.
             column: The column of texts; None to find it.
             prefix: What to put before the names of the new columns.
 
         Raises:
-            InputError: There is no such column, or a text is not UTF-8.
+            InputError: There is no such column, a text is not UTF-8, or the batches are something else.
             UsageError: The name of a new column is taken.
         """
         window: list[pa.RecordBatch] = []
         rows = 0
-        for batch in batches:
+        for batch in _to_batches(batches):
             window.append(batch)
             rows += batch.num_rows
             if rows >= _WINDOW_ROWS:
@@ -135,3 +170,33 @@ class Scorer:
                 batch = batch.append_column(name, values)  # noqa: PLW2901 - the same batch, wider
             yield batch
             start += batch.num_rows
+
+
+def _to_batches(batches: RecordBatches) -> Iterator[pa.RecordBatch]:
+    if isinstance(batches, pa.RecordBatch):
+        batches = [batches]
+    elif isinstance(batches, pa.Table):
+        batches = batches.to_batches() or [pa.RecordBatch.from_pylist([], batches.schema)]
+    remedy = "give Arrow's record batches, a reader of them or a table"
+    if not isinstance(batches, Iterable):
+        raise InputError(f"batches are a {type(batches).__name__}: {remedy}")
+    for batch in batches:
+        if not isinstance(batch, pa.RecordBatch):
+            raise InputError(f"batches hold a {type(batch).__name__}, not record batches: {remedy}")
+        yield batch
+
+
+def _locate_anywhere(artifact: Artifact) -> str:
+    """Returns where another process finds a model: a shipped one by its name, for each machine has its own folder."""
+    path = artifact.path.resolve()
+    shipped = [folder.name for folder in find_artifacts() if folder.resolve() == path]
+    return shipped[0] if shipped else str(path)
+
+
+def _load_copy(model: str, digest: str, name: str, options: ModelOptions) -> Scorer:
+    """Makes the copy of a pickled scorer.
+
+    Raises:
+        ArtifactError: The model is not there, or has other weights.
+    """
+    return Scorer(replace(load_artifact(f"{model}@{digest}"), name=name), options)

@@ -125,9 +125,9 @@ def test_precisions_are_chosen_and_refused(folder, tiny_gru_artifact, monkeypatc
     monkeypatch.setattr(session_module, "multiplies_int8", lambda: True)
     measured["accuracy_fp32"] = measured["accuracy"] + 0.0011
     assert Scorer.load(artifact, device="cpu").precision == "fp32"
-    with pytest.raises(UsageError, match="int8 runs on the CPU only: use --device cpu"):
+    with pytest.raises(UsageError, match="int8 runs on the CPU only: use `device='cpu'`, or `precision='fp32'`"):
         Scorer.load(artifact, device="cuda", precision="int8")
-    with pytest.raises(UsageError, match="model gru has no int8 graph: use --precision fp32"):
+    with pytest.raises(UsageError, match="model gru has no int8 graph: use `precision='fp32'`"):
         Scorer.load(tiny_gru_artifact, precision="int8")
     with pytest.raises(UsageError, match="precision 'fp8' is not known: use one of auto, fp32, int8"):
         Scorer.load(artifact, precision="fp8")

@@ -16,7 +16,7 @@ from sentscore.columns import (
     result_columns,
     result_names,
 )
-from sentscore.errors import InputError, UsageError
+from sentscore.errors import Argument, InputError, UsageError
 
 
 def text_column(name: str) -> Column:
@@ -36,7 +36,7 @@ class TestChoosingTheColumn:
 
     @pytest.mark.parametrize("names", [("a", "b"), ("text", "review"), ("text", "Text")])
     def test_several_that_could_be_meant_are_listed(self, names: tuple[str, str]) -> None:
-        with pytest.raises(InputError, match=f"name one of '{names[0]}', '{names[1]}' with --column"):
+        with pytest.raises(InputError, match=f"name one of '{names[0]}', '{names[1]}' with `column`"):
             choose_column("f", [NUMBER, *map(text_column, names)], None)
 
     def test_none(self) -> None:
@@ -71,7 +71,7 @@ def test_columns_of_a_schema() -> None:
 
 def test_a_taken_name_is_an_error() -> None:
     check_names_free("f", ["a", "Score"], ["score"])
-    with pytest.raises(UsageError, match="f: has a column 'score' already: give the new ones a --prefix"):
+    with pytest.raises(UsageError, match="f: has a column 'score' already: give the new ones a `prefix`"):
         check_names_free("f", ["a", "score"], ["sentiment", "score"])
 
 
@@ -97,10 +97,10 @@ def test_scores_become_columns_and_nothing_becomes_null() -> None:
 
 
 def test_names_from_the_command_line_have_to_be_utf_8() -> None:
-    check_utf_8("--column", "café")
-    with pytest.raises(UsageError, match=r"--column caf\\udce9: is not UTF-8"):
-        check_utf_8("--column", "caf\udce9")
-    with pytest.raises(UsageError, match=r"--prefix caf\\udce9: is not UTF-8"):
+    check_utf_8(Argument("column"), "café")
+    with pytest.raises(UsageError, match=r"`column` caf\\udce9: is not UTF-8"):
+        check_utf_8(Argument("column"), "caf\udce9")
+    with pytest.raises(UsageError, match=r"`prefix` caf\\udce9: is not UTF-8"):
         result_names(["lstm"], "caf\udce9")
 
 

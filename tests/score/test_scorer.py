@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import pickle
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentscore import InputError, Scorer, UsageError
+from sentscore import ArtifactError, InputError, Scorer, UsageError
 from sentscore import scorer as scorer_module
 from sentscore.model.artifact import load_artifact
 
@@ -101,9 +106,100 @@ def test_no_record_batches_give_none(lstm) -> None:
     assert list(lstm.score_batches([])) == []
 
 
+@pytest.mark.parametrize("texts", [["a great film", None, "awful"], []])
+def test_readers_and_tables_are_scored_as_their_batches_are(lstm, texts) -> None:
+    one = batch(texts)
+    [expected] = lstm.score_batches([one])
+    table = pa.Table.from_batches([one])
+    for batches in (one, table, pa.RecordBatchReader.from_batches(one.schema, [one]), iter([one])):
+        assert list(lstm.score_batches(batches)) == [expected]
+    assert pa.Table.from_batches(lstm.score_batches(table.slice(0, 0))).schema == expected.schema
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        (
+            [pa.table({"text": ["a"]})],
+            "batches hold a Table, not record batches: give Arrow's",
+        ),
+        (["a film"], "batches hold a str, not record batches"),
+        (None, "batches are a NoneType: give Arrow's record batches"),
+    ],
+)
+def test_what_are_no_record_batches_is_an_input_error(lstm, batches, message) -> None:
+    with pytest.raises(InputError, match=message):
+        list(lstm.score_batches(batches))
+
+
+def test_labels_are_the_sentiments_of_the_scores(lstm) -> None:
+    texts = [*reviews(20), None, ""]
+    expected = [None if np.isnan(score) else "positive" if score >= 0.5 else "negative" for score in lstm.score(texts)]
+    assert lstm.label(texts) == expected
+    assert {"positive", "negative", None} == set(expected)
+
+
+def test_several_columns_of_text_are_an_error_that_names_the_argument(lstm) -> None:
+    rows = pa.record_batch({"a": ["x"], "b": ["y"]})
+    with pytest.raises(InputError, match=r"name one of 'a', 'b' with `column`$"):
+        list(lstm.score_batches([rows]))
+
+
+class TestCopies:
+    """A scorer pickles as the place of its model and its options."""
+
+    def test_a_copy_gives_the_same_scores_with_the_same_options(self, tiny_artifact) -> None:
+        scorer = Scorer.load(tiny_artifact, device="cpu", batch_tokens=100, threads=3)
+        scorer.score(["a film"])  # threads and tables of words stay here
+        pickled = pickle.dumps(scorer)
+        assert len(pickled) < 1_000
+        copy = pickle.loads(pickled)
+        assert repr(copy) == repr(scorer) == "Scorer('lstm', precision='fp32', device='cpu', threads=3)"
+        assert copy.batch_tokens == 100
+        assert np.array_equal(copy.score(reviews(50)), scorer.score(reviews(50)))
+
+    def test_a_copy_takes_the_precision_that_was_chosen_and_threads_of_its_own(
+        self, tiny_artifact, monkeypatch
+    ) -> None:
+        pickled = pickle.dumps(Scorer.load(tiny_artifact, device="cpu"))
+        monkeypatch.setattr("sentscore.model.session._prefers_int8", lambda artifact: pytest.fail("chosen again"))
+        monkeypatch.setattr("sentscore.model.engine.available_cpus", lambda: 7)
+        assert (pickle.loads(pickled).precision, pickle.loads(pickled).threads) == ("fp32", 7)
+
+    def test_a_copy_refuses_other_weights(self, tiny_artifact, tiny_gru_artifact, tmp_path: Path) -> None:
+        shutil.copytree(tiny_gru_artifact, tmp_path / "model")
+        pickled = pickle.dumps(Scorer.load(tmp_path / "model", device="cpu"))
+        shutil.rmtree(tmp_path / "model")
+        with pytest.raises(ArtifactError, match="no such model"):
+            pickle.loads(pickled)
+        shutil.copytree(tiny_artifact, tmp_path / "model")
+        with pytest.raises(ArtifactError, match=r"the weights in .*model are"):
+            pickle.loads(pickled)
+
+    def test_a_copy_keeps_its_name_and_finds_a_relative_folder(
+        self, tiny_artifact, tmp_path: Path, monkeypatch
+    ) -> None:
+        monkeypatch.chdir(tiny_artifact.parent)
+        artifact = replace(load_artifact(tiny_artifact.name), name="first")
+        pickled = pickle.dumps(Scorer.load(artifact, device="cpu"))
+        monkeypatch.chdir(tmp_path)
+        assert pickle.loads(pickled).name == "first"
+
+    def test_a_shipped_model_is_found_where_another_machine_has_it(
+        self, tiny_artifact, tmp_path: Path, monkeypatch
+    ) -> None:
+        monkeypatch.setattr("sentscore.model.artifact.find_artifacts", lambda: [tiny_artifact])
+        monkeypatch.setattr("sentscore.scorer.find_artifacts", lambda: [tiny_artifact])
+        pickled = pickle.dumps(Scorer.load(tiny_artifact.name, device="cpu"))
+        elsewhere = tmp_path / tiny_artifact.name
+        shutil.copytree(tiny_artifact, elsewhere)
+        monkeypatch.setattr("sentscore.model.artifact.find_artifacts", lambda: [elsewhere])
+        assert pickle.loads(pickled).artifact.path == elsewhere
+
+
 def test_names_of_new_columns_take_a_prefix_and_must_be_free(lstm) -> None:
     taken = batch(["a"]).append_column("score", pa.array([1.0]))
-    with pytest.raises(UsageError, match="'score' already: give the new ones a --prefix"):
+    with pytest.raises(UsageError, match="'score' already: give the new ones a `prefix`"):
         list(lstm.score_batches([taken]))
     (result,) = lstm.score_batches([taken], prefix="s_")
     assert result.schema.names[-2:] == ["s_sentiment", "s_score"]

@@ -99,7 +99,7 @@ def _report(error: BaseException, program: str, *, debug: bool) -> int | None:
         _silence_stdout()
         return OutputError.exit_code
     elif isinstance(error, SentscoreError):
-        message, code = str(error), error.exit_code
+        message, code = error.to_command_line(), error.exit_code
     elif isinstance(error, Exception):
         hint = "" if debug else f"; {program} --debug … shows where"
         message, code = f"unexpected {type(error).__name__}: {error}{hint}", SentscoreError.exit_code

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.errors import DeviceError
+from sentscore.errors import Argument, DeviceError
 from sentscore.model.artifact import Artifact
 from sentscore.model.batching import Rows, batches_by_length, pad_batch
 from sentscore.model.cpu import available_cpus
@@ -173,7 +173,8 @@ class Engine:
                 token_ids, lengths = pad_batch(texts.encoded, rows, self.vocabulary.pad_id)
             except MemoryError as error:
                 raise DeviceError(
-                    f"not enough memory to put {len(rows):,} texts into a batch: use a smaller --batch-tokens"
+                    f"not enough memory to put {len(rows):,} texts into a batch: use a smaller ",
+                    Argument("batch_tokens"),
                 ) from error
             probability = self._session.run(token_ids, lengths)[1]
             scoring.add(rows, probability, int(lengths.sum()), perf_counter() - began)

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from sentscore.errors import ArtifactError, DeviceError, SentscoreError, UsageError
+from sentscore.errors import Argument, ArtifactError, DeviceError, SentscoreError, UsageError
 from sentscore.forks import renew_in_forks
 from sentscore.model.artifact import LAYOUT, Artifact
 from sentscore.model.cpu import multiplies_int8
@@ -29,6 +29,7 @@ CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 _INPUTS: Final = {"token_ids": "tensor(int32)", "lengths": "tensor(int32)"}
 _OUTPUTS: Final = {"logit": "tensor(float)", "probability": "tensor(float)"}
+_USE_CPU: Final = Argument("device", "cpu")
 _LACKS_MEMORY: Final = re.compile(
     r"failed to allocate|bad.?alloc|memoryallocation|alloc_failed|out of memory", re.IGNORECASE
 )
@@ -66,9 +67,9 @@ class Session:
         exact: bool = False,
     ) -> None:
         if precision not in ("auto", *artifact.graphs):
-            raise UsageError(f"model {artifact.name} has no {precision} graph: use --precision fp32")
+            raise UsageError(f"model {artifact.name} has no {precision} graph: use ", Argument("precision", "fp32"))
         if precision == "int8" and device == "cuda":
-            raise UsageError("int8 runs on the CPU only: use --device cpu, or --precision fp32")
+            raise UsageError("int8 runs on the CPU only: use ", _USE_CPU, ", or ", Argument("precision", "fp32"))
         self.why_not_cuda = ""
         self.device: Literal["cpu", "cuda"] = "cpu"
         session = None
@@ -80,7 +81,7 @@ class Session:
                 self.device = "cuda"
             elif device == "cuda":
                 raise DeviceError(
-                    f"device cuda cannot be used: {self.why_not_cuda}; use --device cpu or run `sentscore doctor`"
+                    f"device cuda cannot be used: {self.why_not_cuda}; use ", _USE_CPU, " or run `sentscore doctor`"
                 )
         self.precision: Precision = "fp32" if precision == "auto" else precision
         if precision == "auto" and session is None and _prefers_int8(artifact):
@@ -151,11 +152,14 @@ class Session:
             texts, tokens = token_ids.shape
             return DeviceError(
                 f"{self._file}: not enough memory to score {texts:,} texts of {tokens:,} tokens at a time: "
-                "use a smaller --batch-tokens or fewer --threads"
+                "use a smaller ",
+                Argument("batch_tokens"),
+                " or fewer ",
+                Argument("threads"),
             )
         if self.device == "cuda":
             return DeviceError(
-                f"device cuda failed ({_to_one_line(error)}): use --device cpu or run `sentscore doctor`"
+                f"device cuda failed ({_to_one_line(error)}): use ", _USE_CPU, " or run `sentscore doctor`"
             )
         return ArtifactError(
             f"{self._file}: ONNX Runtime cannot run it ({_to_one_line(error)}): export the model again"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from sentscore.columns import Column, check_names_free, choose_column
-from sentscore.errors import InputError, first_line
+from sentscore.errors import Argument, InputError, first_line
 from sentscore.sources.source import Window, gather
 from sentscore.sources.streams import Stream
 
@@ -177,5 +177,5 @@ def _get_text(name: str, number: int, key: str, value: object) -> str | None:
         return None
     if not isinstance(value, str):
         kind = JSON_NAMES[type(value)]
-        raise InputError(f"{name}: line {number}: '{key}' holds {kind}, not text: name another --column")
+        raise InputError(f"{name}: line {number}: '{key}' holds {kind}, not text: name another ", Argument("column"))
     return mend_surrogates(value)  # only what is scored is mended

@@ -10,6 +10,7 @@ from itertools import chain
 import pyarrow as pa
 
 from sentscore.columns import check_names_free, check_utf_8, choose_column, describe_columns
+from sentscore.errors import Argument
 from sentscore.formats import Compression, Format, Kind, detect_kind
 from sentscore.sources.source import Source, Window
 from sentscore.sources.streams import Stream, memory_errors, open_stream, peek, read_lines
@@ -38,7 +39,7 @@ def open_source(
         UsageError: A column has one of the added names, or the name asked for is not UTF-8.
     """
     if column is not None:
-        check_utf_8("--column", column)
+        check_utf_8(Argument("column"), column)
     with open_stream(path) as opened, ExitStack() as stack:
         stream = opened
         with memory_errors(stream.name):

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sentscore.errors import InputError, first_line
+from sentscore.text.arguments import check_is_no_table, explain_no_texts
 from sentscore.text.html_entities import MAY_HAVE_REFERENCES, decode_html_entities
 
 _HTML_ENTITIES: Final = "html_entities"
@@ -89,15 +90,16 @@ def as_text_array(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> p
         texts: Strings or nulls [n]. An Arrow array may be string, large_string, string_view or a dictionary of these.
 
     Raises:
-        InputError: A value is not text, or its bytes are not UTF-8.
+        InputError: They are a whole table, a value is not text, or its bytes are not UTF-8.
     """
     if isinstance(texts, str):
         raise InputError("texts must be a sequence of strings, not one string: wrap it in a list")
     if not isinstance(texts, (pa.Array, pa.ChunkedArray)):
+        check_is_no_table(texts)
         try:
             texts = pa.array(texts, type=pa.large_string())
-        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
-            raise InputError(f"texts hold a value that is not a text: {first_line(error)}") from error
+        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, UnicodeEncodeError) as error:
+            raise explain_no_texts(texts, first_line(error)) from error
     if not is_text(texts.type) and not pa.types.is_null(texts.type):
         raise InputError(f"texts are of type {texts.type}: a string type is needed")
     try:

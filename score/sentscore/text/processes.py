@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.errors import DeviceError
+from sentscore.errors import Argument, DeviceError
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.normalize import to_large_string
 from sentscore.text.vocabulary import Vocabulary
@@ -96,8 +96,9 @@ def _hand_over(done: Future[DistinctTexts], outcome: Future[DistinctTexts]) -> N
 
 def _process_ended() -> DeviceError:
     return DeviceError(
-        "a process that encodes texts has ended, perhaps killed because no memory was left: make some free, "
-        "or give --device cpu, which needs no such processes"
+        "a process that encodes texts has ended, perhaps killed because no memory was left: make some free, or give ",
+        Argument("device", "cpu"),
+        ", which needs no such processes",
     )
 
 

@@ -83,7 +83,7 @@ def test_the_manifest_and_the_card_say_what_it_costs(folder) -> None:
 def test_it_is_used_on_request_alone(folder, tiny_artifact) -> None:
     assert Scorer.load(folder, device="cpu").precision == "fp32"
     assert Scorer.load(folder, device="cpu", precision="fp16").precision == "fp16"
-    with pytest.raises(UsageError, match="has no fp16 graph: use --precision fp32"):
+    with pytest.raises(UsageError, match="has no fp16 graph: use `precision='fp32'`"):
         Scorer.load(tiny_artifact, precision="fp16")
 
 

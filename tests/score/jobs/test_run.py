@@ -168,7 +168,7 @@ class TestNames:
     def test_a_taken_name_is_an_error_that_names_the_prefix(self, tmp_path: Path, ending: str, run) -> None:
         (tmp_path / "a.txt").write_text("a\n")
         run(tmp_path / "a.txt", tmp_path / f"b.{ending}")
-        with pytest.raises(UsageError, match="has a column 'sentiment' already: give the new ones a --prefix"):
+        with pytest.raises(UsageError, match="has a column 'sentiment' already: give the new ones a `prefix`"):
             run(tmp_path / f"b.{ending}")
         run(tmp_path / f"b.{ending}", prefix="again_")
         assert files(tmp_path) == ["a.txt", f"b.{ending}", f"b.scored.{ending}"]

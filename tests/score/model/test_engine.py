@@ -113,7 +113,7 @@ def test_an_encoding_process_that_is_killed_is_reported(tiny_artifact) -> None:
     [process] = multiprocessing.active_children()
     process.kill()
     for _ in range(2):  # the second time it is known when it is given its work
-        with pytest.raises(DeviceError, match=r"a process that encodes texts has ended, .* --device cpu"):
+        with pytest.raises(DeviceError, match=r"a process that encodes texts has ended, .* `device='cpu'`, which"):
             engine.encode(text).result(timeout=60)
 
 

@@ -38,7 +38,7 @@ def test_logit_and_probability_belong_together(artifact) -> None:
 
 @needs_no_cuda
 def test_cuda_without_a_gpu_is_a_device_error_and_auto_takes_the_cpu(artifact) -> None:
-    with pytest.raises(DeviceError, match=r"device cuda cannot be used: .*; use --device cpu") as error:
+    with pytest.raises(DeviceError, match=r"device cuda cannot be used: .*; use `device='cpu'`") as error:
         Session(artifact, device="cuda")
     assert error.value.exit_code == 5
     session = Session(artifact, device="auto")
@@ -194,7 +194,7 @@ def test_weights_that_are_not_numbers_are_an_artifact_error(artifact) -> None:
     ids=str,
 )
 def test_too_little_memory_is_a_device_error(artifact, error, monkeypatch) -> None:
-    expected = r"model\.onnx: not enough memory to score 2 texts of 3 tokens at a time: use a smaller --batch-tokens"
+    expected = r"model\.onnx: not enough memory to score 2 texts of 3 tokens at a time: use a smaller `batch_tokens` or"
     with pytest.raises(DeviceError, match=expected) as raised:
         run_with(artifact, error)
     assert raised.value.exit_code == 5
@@ -244,7 +244,7 @@ assert scorer.score(texts[:1]) == few
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert "not enough memory" in done.stdout
-    assert "use a smaller --batch-tokens" in done.stdout
+    assert "use a smaller `batch_tokens` or fewer `threads`" in done.stdout
 
 
 def test_bytes_that_are_no_graph_are_an_artifact_error(artifact) -> None:

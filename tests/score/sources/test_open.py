@@ -65,7 +65,7 @@ def test_a_taken_name_is_reported_when_the_input_is_opened(tmp_path: Path, read:
     for name, content in contents.items():
         (tmp_path / name).write_text(content)
         for keep_json in (True, False):
-            with pytest.raises(UsageError, match="has a column 'score' already: give the new ones a --prefix"):
+            with pytest.raises(UsageError, match="has a column 'score' already: give the new ones a `prefix`"):
                 read(tmp_path / name, added=["sentiment", "score"], keep_json=keep_json)
 
 
@@ -95,5 +95,5 @@ def test_every_kind_gives_texts_of_one_type(
 @pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "parquet"])
 def test_a_column_asked_for_by_a_name_that_is_not_utf_8(tmp_path: Path, kind: str, keep_json: bool, read: Read) -> None:
     (tmp_path / f"a.{kind}").touch()
-    with pytest.raises(UsageError, match=r"--column caf\\udce9: is not UTF-8"):
+    with pytest.raises(UsageError, match=r"`column` caf\\udce9: is not UTF-8"):
         read(tmp_path / f"a.{kind}", column="caf\udce9", keep_json=keep_json)

@@ -296,7 +296,7 @@ def _own_option() -> Iterator[None]:
     try:
         yield
     except (InputError, UsageError) as error:
-        raise type(error)(str(error).replace("--column", "--text")) from error
+        raise type(error)(error.to_command_line().replace("--column", "--text")) from error
 
 
 def _read_splits(path: Path, values: Sequence[Any] | None) -> list[str] | None:
