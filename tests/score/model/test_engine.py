@@ -149,7 +149,7 @@ def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> N
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("sentscore.model.engine.pad_batch", "to put 10 texts into a batch: use a smaller --batch-tokens"),
+        ("sentscore.model.engine.pad_batch", "to put 10 texts into a batch: use a smaller `batch_tokens`"),
         ("sentscore.text.encoder.Encoder.encode", "to encode 10 texts: score fewer at a time"),
     ],
 )
