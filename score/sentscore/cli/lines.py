@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-import unicodedata
-from typing import Any, Final
+from typing import Any
 
 import typer
 
-_JOINERS: Final = "\u200c\u200d"
-"""They show nothing, but tie letters and emoji together."""
+from sentscore.signs import clean_line
 
-
-def clean_line(text: str) -> str:
-    """Returns a text in which every sign that is not seen is written as Python escapes it, with a backslash.
-
-    These are control characters such as line breaks, what changes the direction of writing, and halves of characters,
-    which stand for bytes of a name that are not UTF-8. Spaces of all kinds stay.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(sign if _is_seen(sign) else sign.encode("unicode_escape").decode("ascii") for sign in text)
-
-
-def _is_seen(sign: str) -> bool:
-    return sign.isprintable() or sign in _JOINERS or unicodedata.category(sign) == "Zs"
+__all__ = ["clean_line", "echo_json", "echo_line"]
 
 
 def echo_line(text: str, *, err: bool = False) -> None:
