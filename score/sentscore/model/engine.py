@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from time import perf_counter
 from typing import Final
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sentscore.errors import Argument, DeviceError
+from sentscore.errors import Argument, ArtifactError, DeviceError, shorten
 from sentscore.model.artifact import Artifact
 from sentscore.model.batching import Rows, batches_by_length, pad_batch
 from sentscore.model.cpu import available_cpus
@@ -26,11 +27,15 @@ from sentscore.text.processes import DistinctTexts, EncodingProcesses, encode_di
 _CPU_BATCH_TOKENS: Final = 2_048  # about 8 reviews, which keeps the caches warm
 _CPU_BATCH_TOKENS_SCAN: Final = 12_288  # the GRU in int8 takes as long for a step's many nodes as for its products
 _CPU_MOST_BATCH_TOKENS: Final = 32_768
+_CPU_BATCH_TEXTS: Final = 8  # a long text alone in its batch takes several times as long
 _CPU_UNITS: Final = (64, 128)  # of the narrowest networks that were measured, and of those that the numbers are for
 _CUDA_BATCH_TOKENS: Final = (16_384, 524_288)  # the least and the most: over a thousand reviews
 _CUDA_TOKEN_BYTES: Final = 64 << 10  # of a GPU's memory: the layers' inputs, gates and outputs, two batches in flight
 _CUDA_THREADS: Final = 2  # one batch is prepared while the other is computed
 _MOST_ENCODE_PROCESSES: Final = 8
+_ODDS_TOLERANCE: Final = 1e-3  # of a probability: how far the graph's may be from the one that its logit stands for
+
+_Floats = npt.NDArray[np.float32]
 
 
 class Scoring:
@@ -142,6 +147,55 @@ class Engine:
         with self.pool() as pool:
             return self.submit(texts, pool).result()
 
+    def log_odds(self, encoded: EncodedTexts, pool: Executor | None = None) -> npt.NDArray[np.float64]:
+        """Returns the log-odds ln(p / (1 - p)) of each text's score p, float64 [n]; NaN for a text without tokens.
+
+        They are the graph's logits divided by its temperature: a score near 0 or 1 is rounded too much to tell them.
+
+        Args:
+            encoded: Token ids of this model's vocabulary [n].
+            pool: The threads; None for those of the engine, as a caller of its own.
+
+        Raises:
+            ArtifactError: The manifest has no temperature, or another one than the graph.
+            DeviceError: There is not enough memory, or the GPU fails.
+        """
+        temperature = self._temperature()
+
+        def check(logits: _Floats, probabilities: _Floats) -> _Floats:
+            expected = 0.5 + 0.5 * np.tanh(logits / (2 * temperature))
+            fits = np.isfinite(logits) & (abs(probabilities - expected) <= _ODDS_TOLERANCE)
+            if not fits.all():
+                raise ArtifactError(
+                    f"{self.artifact.path}: its scores are not those of its logits at the manifest's temperature "
+                    f"{temperature:.6g}: export the model again"
+                )
+            return logits
+
+        texts = DistinctTexts(encoded, np.arange(len(encoded)))
+        with nullcontext(pool) if pool is not None else self.pool() as threads:
+            scoring = self.submit(texts, threads, choose=check, batch_tokens=self._batch_tokens_of(encoded))
+            return scoring.result().astype(np.float64) / temperature
+
+    def _batch_tokens_of(self, encoded: EncodedTexts) -> int:
+        """Returns the tokens of a batch of equally long texts, which has several of them even if they are long."""
+        tokens = _CPU_BATCH_TEXTS * int(encoded.lengths.max(initial=0))
+        return max(self.batch_tokens, min(tokens, _CPU_MOST_BATCH_TOKENS))
+
+    def _temperature(self) -> float:
+        """Returns the divisor of the logits.
+
+        Raises:
+            ArtifactError: The manifest has none.
+        """
+        found = self.artifact.manifest.calibration.get("temperature")
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not 0 < found < np.inf:
+            raise ArtifactError(
+                f"{self.artifact.path}: the temperature in its manifest is {shorten(found)}, not a number above 0: "
+                "export the model again"
+            )
+        return float(found)
+
     def pool(self) -> AbstractContextManager[Executor]:
         """Returns a context with the threads for `submit`, which all callers share.
 
@@ -149,7 +203,15 @@ class Engine:
         """
         return self._threads.open()
 
-    def submit(self, texts: DistinctTexts, pool: Executor, *, wanted: npt.NDArray[np.bool_] | None = None) -> Scoring:
+    def submit(
+        self,
+        texts: DistinctTexts,
+        pool: Executor,
+        *,
+        wanted: npt.NDArray[np.bool_] | None = None,
+        choose: Callable[[_Floats, _Floats], _Floats] = lambda logits, probabilities: probabilities,
+        batch_tokens: int | None = None,
+    ) -> Scoring:
         """Has the threads of a pool score encoded texts, and returns at once.
 
         Texts that are submitted while others of this caller are scored wait for them, so that no thread is idle in
@@ -159,6 +221,8 @@ class Engine:
             texts: The encoded texts [n].
             pool: The threads.
             wanted: Which of the texts to score, bool [n]; None for all.
+            choose: Returns the scores of a batch, float32 [B], from its logits and probabilities, both float32 [B].
+            batch_tokens: The tokens of a batch, padding included; None for the engine's.
         """
         lengths = texts.encoded.lengths
         if wanted is not None:
@@ -176,10 +240,10 @@ class Engine:
                     f"not enough memory to put {len(rows):,} texts into a batch: use a smaller ",
                     Argument("batch_tokens"),
                 ) from error
-            probability = self._session.run(token_ids, lengths)[1]
-            scoring.add(rows, probability, int(lengths.sum()), perf_counter() - began)
+            scores = choose(*self._session.run(token_ids, lengths))
+            scoring.add(rows, scores, int(lengths.sum()), perf_counter() - began)
 
-        for rows in batches_by_length(lengths, batch_tokens=self.batch_tokens):
+        for rows in batches_by_length(lengths, batch_tokens=batch_tokens or self.batch_tokens):
             scoring.futures.append(pool.submit(run, rows))
         return scoring
 

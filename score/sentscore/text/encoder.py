@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sentscore.forks import renew_in_forks
-from sentscore.text.normalize import split_words
+from sentscore.text.normalize import Words, as_text_array, split_words
 from sentscore.text.tokenizer import Splitter, tokenize_words
 from sentscore.text.vocabulary import Vocabulary
 from sentscore.text.word_table import WordTable
@@ -101,13 +101,29 @@ class Encoder:
         )
         return encoded if self.max_tokens is None else head_and_tail(encoded, self.max_tokens)
 
+    def encode_words(self, text: str) -> tuple[list[str], EncodedTexts]:
+        """Returns the words of a text [w] as they are after normalisation, and the token ids of each; all of them.
+
+        Raises:
+            InputError: The text is not UTF-8.
+        """
+        words = split_words(self.vocabulary.normalize(as_text_array([text])))
+        encoded = self._look_up(words)
+        starts = encoded.offsets[:-1][words.lengths > 0]  # those of 0 bytes have no tokens
+        strings = [word for word in words.strings().to_pylist() if word]
+        return strings, EncodedTexts(encoded.ids, np.append(starts, encoded.offsets[-1]))
+
     def _encode_step(self, texts: pa.Array) -> EncodedTexts:
         words = split_words(self.vocabulary.normalize(texts))
+        encoded = self._look_up(words)
+        return EncodedTexts(encoded.ids, encoded.offsets[words.offsets])
+
+    def _look_up(self, words: Words) -> EncodedTexts:
         with self._lock:
             ids, offsets = self._table.look_up(words)
             if self._table.nbytes > _TABLE_BYTES:
                 self._table.clear()
-        return EncodedTexts(ids, offsets[words.offsets])
+        return EncodedTexts(ids, offsets)
 
     def _encode_words(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
         tokens: list[str] = []

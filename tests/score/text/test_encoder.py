@@ -42,6 +42,14 @@ def test_ids_of_a_text(encoder) -> None:
     assert encoded.offsets.tolist() == [0, 4, 4, 4, 11]
 
 
+def test_ids_of_each_word(encoder) -> None:
+    words, encoded = encoder.encode_words("  A GREAT<br />\u00a0 Don't  ")
+    assert words == ["a", "great", "don't"]
+    assert [encoded[index].tolist() for index in range(3)] == [[2], [3], [6, 7]]
+    words, encoded = encoder.encode_words(" ")
+    assert (words, encoded.ids.tolist(), encoded.offsets.tolist()) == ([], [], [0])
+
+
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=6), st.booleans())
 def test_ids_are_those_of_spacy_on_each_word(texts, lowercase) -> None:
