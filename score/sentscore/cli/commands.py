@@ -1,4 +1,4 @@
-"""The commands `file`, `text`, `models`, `doctor` and `bench` put together.
+"""The commands `file`, `text`, `explain`, `models`, `doctor` and `bench` put together.
 
 Importing it and `--help` load neither Arrow nor NumPy nor ONNX Runtime; the commands do when they run.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sentscore.cli.bench import bench_cli
 from sentscore.cli.doctor import doctor_cli
+from sentscore.cli.explain import explain_cli
 from sentscore.cli.file import file_cli
 from sentscore.cli.guard import GuardedCommand, ShowingCommand
 from sentscore.cli.models import models_cli
@@ -31,6 +32,7 @@ def root(
 for _name, _command, _kind in (
     ("file", file_cli, GuardedCommand),
     ("text", text_cli, ShowingCommand),
+    ("explain", explain_cli, GuardedCommand),
     ("models", models_cli, ShowingCommand),
     ("doctor", doctor_cli, ShowingCommand),
     ("bench", bench_cli, GuardedCommand),

@@ -86,7 +86,7 @@ def text(
 
     artifacts = load_artifacts(models)
     names = result_names([artifact.name for artifact in artifacts])
-    every = list(_read_texts(texts))
+    every = list(read_texts(texts))
     array = as_text_array(every)
     encoded: dict[str, DistinctTexts] = {}  # models with the same vocabulary share the encoded texts
     scores = {}
@@ -100,7 +100,15 @@ def text(
     return [ScoredText(each, dict(zip(names, row, strict=True))) for each, row in zip(every, rows, strict=True)]
 
 
-def _read_texts(texts: Sequence[str]) -> Iterator[str]:
+def read_texts(texts: Sequence[str]) -> Iterator[str]:
+    """Yields the texts of a command line.
+
+    Args:
+        texts: The texts; `-` stands for the lines of stdin.
+
+    Raises:
+        InputError: A text is not UTF-8, or stdin cannot be read.
+    """
     from sentscore.sources import STDIN, open_stream
     from sentscore.sources.streams import read_lines
 
