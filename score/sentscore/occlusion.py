@@ -19,6 +19,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
 from sentscore.model.engine import Engine
 from sentscore.text.encoder import MAX_TOKENS, EncodedTexts, Encoder, head_and_tail
@@ -202,13 +203,15 @@ class Explainer:
         """
         text = text or ""
         normalized, whole = self._encoder.encode_words(text)
-        words = _find_words(text)
-        encoded = self._encoder.encode(as_text_array([text[word.start : word.stop] for word in words]))
+        starts, stops = _find_words(text)
+        spelled = [text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+        encoded = self._encoder.encode(as_text_array(spelled))
         if not np.array_equal(encoded.ids, whole.ids):
-            encoded, text = whole, " ".join(normalized)
-            stops = np.cumsum([len(word) + 1 for word in normalized]).tolist()
-            words = [Word(stop - 1 - len(word), stop - 1) for word, stop in zip(normalized, stops, strict=True)]
-        return _keep_read(text, words, encoded)
+            encoded, text = whole, " ".join(normalized.to_pylist())
+            lengths = pc.utf8_length(normalized).to_numpy()
+            stops = np.cumsum(lengths + 1) - 1
+            starts = stops - lengths
+        return _keep_read(text, starts, stops, encoded)
 
     def _leave_out(
         self, tokens: WordTokens, starts: _Ints, stops: _Ints, pool: Executor | None
@@ -220,21 +223,24 @@ class Explainer:
         return float(log_odds[0]), float(log_odds[1]), log_odds[0] - log_odds[2:]
 
 
-def _find_words(text: str) -> list[Word]:
-    """Returns what stands between white space and line breaks."""
-    bounds = [0, *(place for match in _SEPARATOR.finditer(text) for place in match.span()), len(text)]
-    return [Word(start, stop) for start, stop in zip(bounds[::2], bounds[1::2], strict=True) if start < stop]
+def _find_words(text: str) -> tuple[_Ints, _Ints]:
+    """Returns the starts and stops of what stands between white space and line breaks, both int64 [w]."""
+    # Numbers and no objects, for a text may have millions of words.
+    inner = np.fromiter((place for match in _SEPARATOR.finditer(text) for place in match.span()), np.int64)
+    bounds = np.concatenate(([0], inner, [len(text)])).reshape(-1, 2)
+    starts, stops = bounds[bounds[:, 0] < bounds[:, 1]].T
+    return starts, stops
 
 
-def _keep_read(text: str, words: Sequence[Word], encoded: EncodedTexts) -> WordTokens:
+def _keep_read(text: str, starts: _Ints, stops: _Ints, encoded: EncodedTexts) -> WordTokens:
     """Keeps the tokens that the model reads of a text, and the words that they are of."""
-    owners = np.repeat(np.arange(len(words), dtype=np.int32), encoded.lengths)
+    owners = np.repeat(np.arange(len(encoded), dtype=np.int32), encoded.lengths)
     bounds = np.array([0, len(owners)])
     owners = head_and_tail(EncodedTexts(owners, bounds), MAX_TOKENS).ids
     ids = head_and_tail(EncodedTexts(encoded.ids, bounds), MAX_TOKENS).ids
-    read, starts = np.unique(owners, return_index=True)
-    offsets = np.append(starts, len(owners)).astype(np.int64)
-    return WordTokens(text, tuple(words[index] for index in read.tolist()), ids, offsets)
+    read, firsts = np.unique(owners, return_index=True)
+    words = tuple(map(Word, starts[read].tolist(), stops[read].tolist()))
+    return WordTokens(text, words, ids, np.append(firsts, len(owners)).astype(np.int64))
 
 
 def _without(tokens: WordTokens, starts: _Ints, stops: _Ints, nothing: npt.NDArray[np.int32]) -> EncodedTexts:

@@ -101,17 +101,17 @@ class Encoder:
         )
         return encoded if self.max_tokens is None else head_and_tail(encoded, self.max_tokens)
 
-    def encode_words(self, text: str) -> tuple[list[str], EncodedTexts]:
-        """Returns the words of a text [w] as they are after normalisation, and the token ids of each; all of them.
+    def encode_words(self, text: str) -> tuple[pa.Array, EncodedTexts]:
+        """Returns the words of a text after normalisation, `large_string` [w], and the token ids of each; all of them.
 
         Raises:
             InputError: The text is not UTF-8.
         """
         words = split_words(self.vocabulary.normalize(as_text_array([text])))
         encoded = self._look_up(words)
-        starts = encoded.offsets[:-1][words.lengths > 0]  # those of 0 bytes have no tokens
-        strings = [word for word in words.strings().to_pylist() if word]
-        return strings, EncodedTexts(encoded.ids, np.append(starts, encoded.offsets[-1]))
+        are_words = words.lengths > 0  # the others have no tokens
+        offsets = np.append(encoded.offsets[:-1][are_words], encoded.offsets[-1])
+        return words.strings().filter(pa.array(are_words)), EncodedTexts(encoded.ids, offsets)
 
     def _encode_step(self, texts: pa.Array) -> EncodedTexts:
         words = split_words(self.vocabulary.normalize(texts))
