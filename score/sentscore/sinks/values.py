@@ -8,6 +8,7 @@ import decimal
 import json
 import math
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
@@ -50,6 +51,8 @@ def to_json_values(name: str, column: pa.Array) -> list[Any]:
         if pa.types.is_floating(kind):
             # By way of the shortest text: 0.9731 as a float32 is 0.9731000065803528 as a float64.
             return [_to_json_value(None if text is None else float(text)) for text in _cast_to_text(name, column)]
+        if pa.types.is_list(kind) and pa.types.is_floating(kind.value_type):
+            return _to_json_lists(name, column)
         if pa.types.is_nested(kind) or _is_binary(kind):
             return [_to_json_value(value) for value in column.to_pylist()]
         if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
@@ -58,6 +61,13 @@ def to_json_values(name: str, column: pa.Array) -> list[Any]:
         # Python's dates and durations reach less far than Arrow's.
         raise _not_writable(name, kind, error) from error
     return list(_cast_to_text(name, column))
+
+
+def _to_json_lists(name: str, column: pa.Array) -> list[Any]:
+    """Returns a column of lists of floats as values [n], with each float as a column of floats would have it."""
+    values = iter(to_json_values(name, column.flatten()))
+    lengths = [None if size is None else int(size) for size in column.value_lengths().to_pylist()]
+    return [None if length is None else list(islice(values, length)) for length in lengths]
 
 
 def _to_json_value(value: Any) -> Any:  # noqa: ANN401 - any value that Arrow makes, any that JSON takes

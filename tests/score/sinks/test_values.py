@@ -73,3 +73,11 @@ def test_a_float32_comes_back_from_its_text(value: float) -> None:
     for text in (to_cells("x", column)[0], json.dumps(to_json_values("x", column)[0])):
         assert np.float32(float(str(text))) == np.float32(value)
         assert len(str(text)) <= 14
+
+
+def test_floats_in_lists_are_as_short_as_outside() -> None:
+    rows = [[0.9731, None, math.nan], None, [], [1e-30, -0.5]]
+    for column in (pa.array(rows, pa.list_(pa.float32())), pa.array([[9.9], *rows], pa.list_(pa.float32())).slice(1)):
+        assert to_json_values("x", column) == [[0.9731, None, None], None, [], [1e-30, -0.5]]
+        assert to_cells("x", column) == ["[0.9731, null, null]", None, "[]", "[1e-30, -0.5]"]
+    assert to_json_values("x", pa.array([[0.1]], pa.list_(pa.float64()))) == [[0.1]]
