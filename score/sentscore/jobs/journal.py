@@ -36,6 +36,10 @@ from sentscore.text.normalize import to_large_string
 
 FORMAT_VERSION: Final = 2
 
+KINDS: Final = ("scores", "explanations")
+"""What a journal may hold. An output has one of each kind at most."""
+
+_CARRY_ON: Final = "what is scored is kept: the same command carries on"
 _FIRST_WRITE_S: Final = 1.5  # a job that is shorter makes no file
 _WRITE_EVERY_S: Final = 1.0  # what a kill loses at most, beside the batches that are being scored
 _KEY_BYTES: Final = 16
@@ -116,7 +120,9 @@ class BlockScores:
 
 
 @contextmanager
-def open_journal(output: Path, made_by: bytes, models: Sequence[str], *, keeps_parts: bool = True) -> Iterator[Journal]:
+def open_journal(
+    output: Path, made_by: bytes, models: Sequence[str], *, keeps_parts: bool = True, kind: str = "scores"
+) -> Iterator[Journal]:
     """Opens the journal of an output.
 
     It is removed when the body of the `with` ends well. When that ends with an error, the journal stays for the next
@@ -128,21 +134,28 @@ def open_journal(output: Path, made_by: bytes, models: Sequence[str], *, keeps_p
         models: The models' names.
         keeps_parts: Whether to keep the scores of a part of a block. Otherwise only those of whole ones are, as must be
             where a score may depend on what else is in its batch.
+        kind: One of `KINDS`: what the journal holds, which its file's name ends with.
     """
-    journal = Journal(output, made_by, models, keeps_parts=keeps_parts)
+    journal = Journal(output, made_by, models, keeps_parts=keeps_parts, kind=kind)
     try:
         yield journal
     except BaseException as error:
-        if journal.close():
-            error.add_note("what is scored is kept: the same command carries on")
+        if journal.close() and _CARRY_ON not in getattr(error, "__notes__", []):  # another journal may have said so
+            error.add_note(_CARRY_ON)
         raise
     journal.discard()
-    remove_journal(output)
+    remove_journal(output, kind)
 
 
-def remove_journal(output: Path) -> None:
-    """Removes the journal of a finished output, unless another process writes to it."""
-    path = _journal_path(output)
+def remove_journals(output: Path) -> None:
+    """Removes every journal of a finished output, unless another process writes to it."""
+    for kind in KINDS:
+        remove_journal(output, kind)
+
+
+def remove_journal(output: Path, kind: str = "scores") -> None:
+    """Removes a journal of a finished output, unless another process writes to it."""
+    path = _journal_path(output, kind)
     file = _open_and_lock(path) if path.exists() else None
     if file is not None:
         with suppress(OSError):
@@ -162,9 +175,11 @@ class Journal:
         keeps_parts: Whether the scores of a part of a block are kept.
     """
 
-    def __init__(self, output: Path, made_by: bytes, models: Sequence[str], *, keeps_parts: bool = True) -> None:
+    def __init__(
+        self, output: Path, made_by: bytes, models: Sequence[str], *, keeps_parts: bool = True, kind: str = "scores"
+    ) -> None:
         self.keeps_parts = keeps_parts
-        self._path = _journal_path(output)
+        self._path = _journal_path(output, kind)
         self._models = tuple(models)
         self._header = made_by + b"\n"
         self._valid_bytes = 0  # at the file's beginning; new records replace what is behind them
@@ -298,8 +313,8 @@ class Journal:
         self._file, self._unusable = None, True
 
 
-def _journal_path(output: Path) -> Path:
-    return hidden_sibling(output, "scores")
+def _journal_path(output: Path, kind: str) -> Path:
+    return hidden_sibling(output, kind)
 
 
 def _open_and_lock(path: Path) -> BinaryIO | None:

@@ -18,7 +18,7 @@ import pytest
 
 from sentscore.files import hidden_sibling
 from sentscore.jobs import journal
-from sentscore.jobs.journal import BlockScores, Journal, open_journal, remove_journal
+from sentscore.jobs.journal import KINDS, BlockScores, Journal, open_journal, remove_journal, remove_journals
 
 MADE_BY = b'{"models": ["lstm", "gru"]}'
 MODELS = ("lstm", "gru")
@@ -311,6 +311,23 @@ def test_whatever_ends_a_run_says_how_to_carry_on(output: Path, kind: type[BaseE
     with pytest.raises(kind) as caught:
         stopped()
     assert caught.value.__notes__ == ["what is scored is kept: the same command carries on"]
+
+
+def test_journals_of_both_kinds_are_apart(output: Path) -> None:
+    def stop(kind: str) -> None:
+        with open_journal(output, MADE_BY, MODELS, kind=kind) as kept:
+            finish(kept.take(texts_of(BLOCKS[0])), BLOCKS[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop("explanations")
+    assert found(output, BLOCKS) == 0
+    with pytest.raises(KeyboardInterrupt):
+        stop("scores")
+    assert found(output, BLOCKS) == 1
+    assert all(hidden_sibling(output, kind).exists() for kind in KINDS)
+    remove_journals(output)
+    assert list(output.parent.iterdir()) == []
 
 
 def test_one_process_at_a_time(output: Path) -> None:
