@@ -108,12 +108,31 @@ def result_names(models: Sequence[str], prefix: str = "") -> list[str]:
         raise UsageError(f"--model {twice}: given twice, and columns are named by model: give it once")
     if len(models) == 1:
         return [f"{prefix}sentiment", f"{prefix}score"]
-    names = ["".join(sign if sign.isalnum() else "_" for sign in model) for model in models]
+    names = _name_by_letters(models)
     if len(set(names)) < len(names):
         alike = next(name for name in names if names.count(name) > 1)
         both = " and ".join(model for model, name in zip(models, names, strict=True) if name == alike)
         raise UsageError(f"--model {both}: would share the column '{alike}_score': rename the folder of one of them")
     return [f"{prefix}{name}_{column}" for name in names for column in ("score", "sentiment")]
+
+
+def added_names(models: Sequence[str], prefix: str = "", *, explained: bool = False) -> list[str]:
+    """Returns the names of all columns that are added, in order: those of the results, and of their explanations.
+
+    Raises:
+        UsageError: As `result_names`.
+    """
+    return result_names(models, prefix) + (explanation_names(models, prefix) if explained else [])
+
+
+def explanation_names(models: Sequence[str], prefix: str = "") -> list[str]:
+    """Returns the names of the columns that models' explanations get, in order; `result_names` has checked them."""
+    stems = [prefix] if len(models) == 1 else [f"{prefix}{name}_" for name in _name_by_letters(models)]
+    return [f"{stem}{column}" for stem in stems for column in ("explain_words", "explain_effects")]
+
+
+def _name_by_letters(models: Sequence[str]) -> list[str]:
+    return ["".join(sign if sign.isalnum() else "_" for sign in model) for model in models]
 
 
 def result_columns(scores: Mapping[str, npt.NDArray[np.float32]]) -> list[pa.Array]:

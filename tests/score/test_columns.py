@@ -7,12 +7,14 @@ import pytest
 from sentscore.columns import (
     TEXT_NAMES,
     Column,
+    added_names,
     check_names_free,
     check_utf_8,
     choose_column,
     count_bytes,
     count_dictionary_bytes,
     describe_columns,
+    explanation_names,
     result_columns,
     result_names,
 )
@@ -83,6 +85,15 @@ def test_names_of_one_and_of_several_models() -> None:
         result_names(["lstm-small", "gru", "lstm.small"])
     with pytest.raises(UsageError, match="--model gru: given twice"):
         result_names(["gru", "gru"])
+
+
+def test_names_of_explanations() -> None:
+    assert explanation_names(["gru"], "p_") == ["p_explain_words", "p_explain_effects"]
+    assert explanation_names(["a-b", "gru"])[1:3] == ["a_b_explain_effects", "gru_explain_words"]
+    assert added_names(["gru"]) == ["sentiment", "score"]
+    assert added_names(["gru"], explained=True) == ["sentiment", "score", "explain_words", "explain_effects"]
+    with pytest.raises(UsageError, match="given twice"):
+        added_names(["gru", "gru"], explained=True)
 
 
 def test_scores_become_columns_and_nothing_becomes_null() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,16 @@ import numpy as np
 import pyarrow as pa
 
 from sentscore._version import __version__
-from sentscore.columns import POSITIVE_FROM, result_columns, result_names
+from sentscore.columns import POSITIVE_FROM, added_names, result_columns
 from sentscore.formats import Kind
-from sentscore.jobs.journal import FORMAT_VERSION, Journal, open_journal, remove_journal
+from sentscore.jobs.explain import (
+    EXPLANATION_TYPES,
+    BlockExplainer,
+    BlockProgress,
+    describe_explanations,
+    open_explainer,
+)
+from sentscore.jobs.journal import FORMAT_VERSION, Journal, open_journal, remove_journals
 from sentscore.jobs.pipeline import Stages, score_blocks
 from sentscore.jobs.plan import Job
 from sentscore.model.cpu import describe_arithmetic
@@ -106,6 +114,7 @@ def run_job(
     column: str | None = None,
     prefix: str = "",
     resume: bool = False,
+    explain: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Scores the input of a job into its output.
@@ -116,7 +125,8 @@ def run_job(
         column: The column of texts; None to find it.
         prefix: What to put before the names of the new columns.
         resume: Whether to carry on with the scores that a stopped run has left, and to leave them if this one stops.
-        on_progress: Is called as scores come in.
+        explain: How many words a row to explain the scores with; None for no explanations.
+        on_progress: Is called as scores come in, or explanations if there are any.
 
     Raises:
         InputError: The input cannot be read.
@@ -124,24 +134,31 @@ def run_job(
         UsageError: The options do not fit the input.
     """
     names = [scorer.name for scorer in scorers]
-    added = result_names(names, prefix)
+    added = added_names(names, prefix, explained=explain is not None)
     stages = Stages()
-    rows = empty = 0
+    rows = empty = position = 0
     positive = dict.fromkeys(names, 0)
     with _open_source(job, added, column) as source:
         began = time.perf_counter()
-        schema = _append_results(source.schema, added, scorers)
+        schema = _append_results(source.schema, added, scorers, explain)
         shape = Shape(schema, source.text, len(added), codec=source.codec, raw_json=source.raw_json)
         with (
             _open_journal(job.target, scorers) if resume else nullcontext() as journal,
+            _open_explainer(job.target, scorers, explain, resume=resume) as explainer,
             open_sink(job.target, source.kind, shape) as sink,
             scorers[0].engine.pool() as pool,
         ):
-            blocks = score_blocks(source, scorers, pool, stages, journal=journal, on_progress=on_progress)
-            for windows, scores in blocks:
+            show = on_progress if explainer is None else None  # scores are soon there, explanations take long
+            for windows, scores in score_blocks(source, scorers, pool, stages, journal=journal, on_progress=show):
                 for name, probabilities in scores.items():
                     positive[name] += int(np.count_nonzero(probabilities >= POSITIVE_FROM))
                 results = result_columns(scores)
+                if explainer is not None:
+                    report = partial(
+                        _report, source, on_progress, rows=rows, position=position, end=windows[-1].position
+                    )
+                    results += explainer.explain(windows, scores, report)
+                    position = windows[-1].position
                 empty += results[0].null_count
                 start = 0
                 for window in windows:
@@ -152,7 +169,7 @@ def run_job(
                         sink.write(batch, ends_group=window.ends_group)
                 rows += start
     if not resume and job.target.path is not None and not job.target.device:
-        remove_journal(job.target.path)
+        remove_journals(job.target.path)
     seconds = time.perf_counter() - began
     models = tuple(
         ModelSummary(scorer.name, scorer.device, scorer.precision, positive[scorer.name]) for scorer in scorers
@@ -160,12 +177,18 @@ def run_job(
     return Summary(source.name, job.target.name, rows, rows - empty, models, seconds, stages, stages.kept)
 
 
-def provenance(scorers: Sequence[Scorer]) -> bytes:
-    """Returns what the Parquet schema metadata says about where the results come from, as JSON."""
+def provenance(scorers: Sequence[Scorer], explain: int | None = None) -> bytes:
+    """Returns what the Parquet schema metadata says about where the results come from, as JSON.
+
+    Args:
+        scorers: The models.
+        explain: How many words a row explain the scores; None for no explanations.
+    """
     entries = [
         {"name": each.name, "manifest_sha256": each.manifest_sha256, "precision": each.precision} for each in scorers
     ]
-    return json.dumps({"models": entries, "version": __version__}).encode()
+    explained = {} if explain is None else {"explanations": describe_explanations(explain)}
+    return json.dumps({"models": entries, "version": __version__, **explained}).encode()
 
 
 def _open_source(job: Job, added: Sequence[str], column: str | None) -> AbstractContextManager[Source]:
@@ -179,6 +202,48 @@ def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextM
     """Opens the journal of an output; there is none where the output is no file of its own."""
     if target.path is None or target.device:
         return nullcontext()
+    # On a GPU a score may differ in its last bits with what else is in its batch, so blocks stay whole there.
+    keeps_parts = all(scorer.device != "cuda" for scorer in scorers)
+    models = [scorer.name for scorer in scorers]
+    return open_journal(target.path, _describe_origin(scorers), models, keeps_parts=keeps_parts)
+
+
+def _open_explainer(
+    target: Target, scorers: Sequence[Scorer], explain: int | None, *, resume: bool
+) -> AbstractContextManager[BlockExplainer | None]:
+    """Opens what explains the scores; there is none without a number of words."""
+    if explain is None:
+        return nullcontext()
+    path = None if target.device or not resume else target.path
+    return open_explainer(path, scorers, explain, _describe_origin(scorers))
+
+
+def _report(
+    source: Source,
+    on_progress: Callable[[Progress], None] | None,
+    block: BlockProgress,
+    *,
+    rows: int,
+    position: int,
+    end: int,
+) -> None:
+    """Reports how far the explanations of a block are.
+
+    Args:
+        source: The input.
+        on_progress: Gets the report.
+        block: How far they are.
+        rows: The rows before the block.
+        position: The bytes of the input before the block.
+        end: Those at its end.
+    """
+    if on_progress is not None:
+        at = position + int(block.share * (end - position))
+        on_progress(Progress(source.name, rows + block.done, source.rows, at, source.size, block.kept))
+
+
+def _describe_origin(scorers: Sequence[Scorer]) -> bytes:
+    """Returns all that scores depend on besides the texts, as a JSON object on one line."""
     devices = [scorer.device for scorer in scorers]
     depends_on = {
         "format_version": FORMAT_VERSION,
@@ -190,19 +255,19 @@ def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextM
         "normalization": [scorer.vocabulary.normalization for scorer in scorers],
         "libraries": [f"Python {platform.python_version()}", f"pyarrow {pa.__version__}"],
     }
-    made_by = json.dumps({**depends_on, **json.loads(provenance(scorers))})
-    # On a GPU a score may differ in its last bits with what else is in its batch, so blocks stay whole there.
-    whole_blocks = "cuda" in devices
-    models = [scorer.name for scorer in scorers]
-    return open_journal(target.path, made_by.encode(), models, keeps_parts=not whole_blocks)
+    return json.dumps({**depends_on, **json.loads(provenance(scorers))}).encode()
 
 
-def _append_results(schema: pa.Schema, added: Sequence[str], scorers: Sequence[Scorer]) -> pa.Schema:
+def _append_results(
+    schema: pa.Schema, added: Sequence[str], scorers: Sequence[Scorer], explain: int | None
+) -> pa.Schema:
     """Returns the schema with the columns of the results and the metadata that says what made them."""
     no_scores = {scorer.name: np.empty(0, np.float32) for scorer in scorers}
-    for name, column in zip(added, result_columns(no_scores), strict=True):
-        schema = schema.append(pa.field(name, column.type))
-    return schema.with_metadata({**(schema.metadata or {}), METADATA_KEY: provenance(scorers)})
+    types = [column.type for column in result_columns(no_scores)]
+    types += [] if explain is None else [*EXPLANATION_TYPES] * len(scorers)
+    for name, kind in zip(added, types, strict=True):
+        schema = schema.append(pa.field(name, kind))
+    return schema.with_metadata({**(schema.metadata or {}), METADATA_KEY: provenance(scorers, explain)})
 
 
 def _can_reopen(name: str) -> bool:
