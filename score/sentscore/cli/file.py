@@ -14,6 +14,7 @@ from sentscore.cli.options import (
     BatchTokensOption,
     ColumnOption,
     DeviceOption,
+    ExplainOption,
     ModelOption,
     PrecisionOption,
     ThreadsOption,
@@ -69,6 +70,7 @@ def file_cli(
         bool,
         typer.Option("--resume/--no-resume", help="Use the scores that a stopped run has left beside the output."),
     ] = True,
+    explain: ExplainOption = None,
 ) -> None:
     """Score files: the outputs have the same rows, with the columns sentiment and score appended.
 
@@ -88,6 +90,7 @@ def file_cli(
         force=force,
         skip_existing=skip_existing,
         resume=resume,
+        explain=explain,
         show_progress=True,
         on_skip=lambda job: echo_line(f"{job.name}: left out, for {job.target.name} exists", err=True),
         on_summary=lambda summary: echo_line(format_summary(summary), err=True),
@@ -107,6 +110,7 @@ def file(
     force: bool = False,
     skip_existing: bool = False,
     resume: bool = True,
+    explain: int | None = None,
     show_progress: bool = False,
     on_skip: Callable[[Job], None] | None = None,
     on_summary: Callable[[Summary], None] | None = None,
@@ -125,6 +129,7 @@ def file(
         force: Whether outputs that exist may be replaced.
         skip_existing: Whether to leave out inputs whose outputs exist.
         resume: Whether to carry on with the scores that a stopped run has left, and to leave them if this one stops.
+        explain: How many words a row to explain the scores with; None for no explanations.
         show_progress: Whether to show a progress bar, where stderr is a terminal.
         on_skip: Is called for each job that `skip_existing` leaves out.
         on_summary: Is called after each job.
@@ -149,6 +154,7 @@ def file(
             force=force,
             skip_existing=skip_existing,
             on_skip=on_skip,
+            explain=explain,
         )
         from sentscore.cli.console import progress_bar
         from sentscore.jobs import run_job
@@ -159,7 +165,11 @@ def file(
     try:
         for job in jobs:
             with progress_bar() if show_progress else nullcontext() as show:
-                done.append(run_job(job, scorers, column=column, prefix=prefix, resume=resume, on_progress=show))
+                done.append(
+                    run_job(
+                        job, scorers, column=column, prefix=prefix, resume=resume, explain=explain, on_progress=show
+                    )
+                )
             if on_summary is not None:
                 on_summary(done[-1])
     except KeyboardInterrupt as error:
@@ -183,9 +193,10 @@ def _prepare(
     force: bool,
     skip_existing: bool,
     on_skip: Callable[[Job], None] | None,
+    explain: int | None,
 ) -> tuple[list[Job], list[Scorer]]:
     """Checks everything that can be checked before the first job, and loads the models if there is a job."""
-    from sentscore.columns import result_names
+    from sentscore.columns import added_names
     from sentscore.formats import parse_format
     from sentscore.jobs import check_inputs, plan_jobs, plan_whole
     from sentscore.model.artifact import load_artifacts
@@ -205,7 +216,8 @@ def _prepare(
         if not jobs:
             return [], []
     artifacts = load_artifacts(models)
-    check_inputs(jobs, result_names([artifact.name for artifact in artifacts], prefix), column=column)
+    names = [artifact.name for artifact in artifacts]
+    check_inputs(jobs, added_names(names, prefix, explained=explain is not None), column=column)
     scorers = [Scorer(artifact, options) for artifact in artifacts]
     for scorer in scorers:
         scorer.score(["."])  # loads the tokenizer, whose time is not the first job's

@@ -96,4 +96,16 @@ BatchTokensOption = Annotated[
     typer.Option("--batch-tokens", min=1, help="How many tokens a batch may have.  [default: by the device]"),
 ]
 
+ExplainOption = Annotated[
+    int | None,
+    typer.Option(
+        "--explain",
+        metavar="K",
+        min=1,
+        max=100,
+        help="Also write the K words of each row that moved its score most, and their effects. It takes about as many "
+        "runs of the model as a text has words.",
+    ),
+]
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]

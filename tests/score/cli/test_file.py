@@ -50,6 +50,23 @@ class TestFile:
             "version": __version__,
         }
 
+    def test_explanations(self, reviews: Path, tiny_artifact: Path, invoke) -> None:
+        assert invoke("file", reviews, "-m", tiny_artifact, "--explain", 2, "--prefix", "my_").exit_code == 0
+        rows = list(csv.DictReader(io.StringIO((reviews.parent / "reviews.scored.csv").read_text())))
+        assert list(rows[0]) == ["id", "review", "my_sentiment", "my_score", "my_explain_words", "my_explain_effects"]
+        for row in rows[:2]:
+            words, effects = json.loads(row["my_explain_words"]), json.loads(row["my_explain_effects"])
+            assert len(words) == len(effects) == 2
+            assert set(words) <= set(row["review"].split())
+            assert abs(effects[0]) >= abs(effects[1])
+        assert (rows[2]["my_explain_words"], rows[2]["my_explain_effects"]) == ("", "")
+
+    @pytest.mark.parametrize("count", [0, 101])
+    def test_explanations_have_one_to_a_hundred_words(self, reviews: Path, invoke, count: int) -> None:
+        result = invoke("file", reviews, "--explain", count)
+        assert result.exit_code == 2
+        assert "--explain" in result.stderr
+
     def test_beside_the_input_by_default(self, reviews: Path, tiny_artifact: Path, invoke) -> None:
         assert invoke("file", reviews, "-m", tiny_artifact).exit_code == 0
         rows = list(csv.DictReader(io.StringIO((reviews.parent / "reviews.scored.csv").read_text())))

@@ -131,6 +131,30 @@ class TestEndings:
         assert files(tmp_path) == ["a.parquet", "a.scored.parquet", "whole.parquet"]
         assert (tmp_path / "a.scored.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
+    @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
+    def test_so_is_one_that_explains(self, tmp_path: Path, tiny_artifact: Path, kind: signal.Signals, invoke) -> None:
+        pq.write_table(pa.table({"text": [f"a great film {n}" for n in range(600)]}), tmp_path / "a.parquet")
+        arguments = ["file", tmp_path / "a.parquet", "-m", tiny_artifact, "--device", "cpu", "--explain", "2"]
+        assert invoke(*arguments, "-o", tmp_path / "whole.parquet").exit_code == 0
+        with subprocess.Popen(
+            [sys.executable, "-c", SLOW + HEEDING, *arguments], stderr=subprocess.PIPE, text=True
+        ) as process:
+            deadline = time.monotonic() + 120
+            while not any(path.stat().st_size > 2_000 for path in tmp_path.glob(".*.explanations")):
+                assert process.poll() is None, process.stderr and process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.send_signal(kind)
+            _, errors = process.communicate(timeout=60)
+        if kind is signal.SIGKILL:
+            assert process.returncode == -signal.SIGKILL
+        else:
+            assert process.returncode == 130
+            assert errors == "sentscore: error: interrupted; what is scored is kept: the same command carries on\n"
+        assert invoke(*arguments).exit_code == 0
+        assert files(tmp_path) == ["a.parquet", "a.scored.parquet", "whole.parquet"]
+        assert (tmp_path / "a.scored.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
     @pytest.mark.parametrize("kind", INTERRUPTS)
     def test_an_interrupt_cleans_up(self, tmp_path: Path, tiny_artifact: Path, kind: signal.Signals) -> None:
         with waiting_job(tmp_path, tiny_artifact) as process:
