@@ -1,10 +1,10 @@
 """The scores of a job that was stopped, with which the same command carries on.
 
 A journal is a hidden file beside the output: a header, which is one line of JSON that says what made the scores, and
-records, each with the scores that one model has given to some rows of a block. A thread writes a record about once a
-second, of what was scored since, so a block has several. A record begins with its block's key, a digest of the header
-and the texts, so that the scores of other texts or of another model are never taken. It ends in a checksum, so that a
-torn one is ignored.
+records, each with the scores that one model has given to some rows of a block, and the flags of their texts. A thread
+writes a record about once a second, of what was scored since, so a block has several. A record begins with its block's
+key, a digest of the header and the texts, so that the scores of other texts or of another model are never taken. It
+ends in a checksum, so that a torn one is ignored.
 
     header | block 1: lstm, rows 0 1 3 | block 1: lstm, rows 2 | block 1: gru, rows 0 1 2 3 | block 2: lstm, rows 5 7
 
@@ -32,9 +32,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sentscore.files import has_name, hidden_sibling, lock
+from sentscore.text.encoder import Flags
 from sentscore.text.normalize import to_large_string
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 KINDS: Final = ("scores", "explanations")
 """What a journal may hold. An output has one of each kind at most."""
@@ -58,6 +59,7 @@ class BlockScores:
     Attributes:
         key: What tells the block from others.
         scores: Each model's scores, float32 [n]; NaN where there is none, or none yet.
+        flags: What each model's encoder says of the texts, uint8 [n].
         known: For each model the rows whose scores are known, bool [n].
         finished: Whether all of them are.
     """
@@ -66,6 +68,7 @@ class BlockScores:
         self.key = key
         self._rows = rows
         self.scores = {model: np.full(rows, np.nan, np.float32) for model in models}
+        self.flags = {model: np.zeros(rows, np.uint8) for model in models}
         self.known = {model: np.zeros(rows, np.bool_) for model in models}
         self.finished = rows == 0
         self._written = {model: np.zeros(rows, np.bool_) for model in models}
@@ -79,8 +82,19 @@ class BlockScores:
             missing |= ~known
         return missing
 
-    def follow(self, model: str, rows: Rows, scores_so_far: Callable[[], npt.NDArray[np.float32]]) -> None:
-        """Names a function that returns the scores of some rows as far as they are known; NaN where they are not."""
+    def follow(
+        self, model: str, rows: Rows, scores_so_far: Callable[[], npt.NDArray[np.float32]], flags: Flags | None = None
+    ) -> None:
+        """Names a function that returns the scores of some rows as far as they are known; NaN where they are not.
+
+        Args:
+            model: The model that gives them.
+            rows: The rows, int64 [m].
+            scores_so_far: Returns the scores, float32 [m].
+            flags: The flags of the rows' texts, uint8 [m]; None for none.
+        """
+        if flags is not None:
+            self.flags[model][rows] = flags
         self._followed.append((model, rows, scores_so_far))
 
     def collect(self) -> None:
@@ -98,8 +112,18 @@ class BlockScores:
             known[:] = True
         self.finished = True
 
-    def add_record(self, model: str, rows: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> None:
+    def count_flagged(self, flag: int) -> int:
+        """Returns how many texts have a flag, by some model's encoder."""
+        flagged = np.zeros(self._rows, np.bool_)
+        for flags in self.flags.values():
+            flagged |= (flags & flag) > 0
+        return int(np.count_nonzero(flagged))
+
+    def add_record(
+        self, model: str, rows: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32], flags: Flags
+    ) -> None:
         """Takes over what an earlier run has written."""
+        self.flags[model][rows] = flags
         self.scores[model][rows] = scores
         self.known[model] |= rows
         self._written[model] |= rows
@@ -114,6 +138,7 @@ class BlockScores:
             if new.any():
                 record = _RECORD_HEADER.pack(self.key, len(new), number, np.count_nonzero(new))
                 record += np.packbits(new).tobytes() + self.scores[model][new].astype("<f4").tobytes()
+                record += self.flags[model][new].tobytes()
                 records += record + _CHECKSUM.pack(zlib.crc32(record))
                 self._written[model] = known
         return bytes(records)
@@ -279,15 +304,16 @@ class Journal:
         if key != block.key or rows != len(block.missing) or model >= len(self._models) or count > rows:
             return False
         bitmap_bytes = (rows + 7) // 8
-        content = self._read(bitmap_bytes + 4 * count)
+        content = self._read(bitmap_bytes + 5 * count)
         checksum = self._read(_CHECKSUM.size)
         if checksum != _CHECKSUM.pack(zlib.crc32(header + content)):
             return False
         there = np.unpackbits(np.frombuffer(content, np.uint8, bitmap_bytes), count=rows).astype(np.bool_)
-        scores = np.frombuffer(content, "<f4", offset=bitmap_bytes)
-        if len(scores) != np.count_nonzero(there):
+        if count != np.count_nonzero(there):
             return False
-        block.add_record(self._models[model], there, scores.astype(np.float32))
+        scores = np.frombuffer(content, "<f4", count, offset=bitmap_bytes)
+        flags = np.frombuffer(content, np.uint8, count, offset=bitmap_bytes + 4 * count)
+        block.add_record(self._models[model], there, scores.astype(np.float32), flags)
         self._valid_bytes += len(header) + len(content) + len(checksum)
         return True
 

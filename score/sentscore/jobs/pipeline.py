@@ -20,6 +20,7 @@ from sentscore.model.engine import Engine, Scoring
 from sentscore.progress import Progress
 from sentscore.scorer import Scorer
 from sentscore.sources.source import WINDOW_BYTES, Source, Window
+from sentscore.text.encoder import MOSTLY_UNKNOWN, TRUNCATED
 from sentscore.text.processes import DistinctTexts
 
 BLOCK_ROWS: Final = 8_192
@@ -44,6 +45,8 @@ class Stages:
         score: The time that the models took, summed over all threads.
         tokens: The tokens that were scored, by all models together; equal texts of a block count once.
         kept: The texts whose scores an earlier run had left.
+        truncated: The texts of which only the first and the last tokens were scored.
+        mostly_unknown: The texts more than half of whose tokens the vocabulary does not know.
     """
 
     read: float = 0.0
@@ -53,6 +56,8 @@ class Stages:
     score: float = 0.0
     tokens: int = 0
     kept: int = 0
+    truncated: int = 0
+    mostly_unknown: int = 0
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -150,6 +155,8 @@ def score_blocks(
         kept += block.kept
         stages.score += sum(scoring.seconds for scoring in block.scorings)
         stages.tokens += sum(scoring.tokens for scoring in block.scorings)
+        stages.truncated += block.scores.count_flagged(TRUNCATED)
+        stages.mostly_unknown += block.scores.count_flagged(MOSTLY_UNKNOWN)
         at_work.popleft()
         rows += block.rows
         position = block.windows[-1].position
@@ -166,7 +173,7 @@ def score_blocks(
                 encoded = part.encoded[scorer.artifact.encoding].result()
                 scoring = scorer.engine.submit(encoded, pool, wanted=wanted)
                 block.scorings.append(scoring)
-                block.scores.follow(scorer.name, part.rows, scoring.scores_so_far)
+                block.scores.follow(scorer.name, part.rows, scoring.scores_so_far, scoring.flags)
         part.encoded.clear()
         if part.ends_block and len(at_work) == _BLOCKS_AT_WORK:
             yield finish()

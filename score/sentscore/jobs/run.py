@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from sentscore._version import __version__
-from sentscore.columns import POSITIVE_FROM, added_names, result_columns
+from sentscore.columns import added_names, result_columns
 from sentscore.formats import Kind
+from sentscore.jobs.counts import HISTOGRAM_BINS, ScoreCounts
 from sentscore.jobs.explain import (
     EXPLANATION_TYPES,
     BlockExplainer,
@@ -42,12 +43,23 @@ METADATA_KEY: Final = b"sentscore"
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What one model did in a job: its name, device and precision, and how many texts it scored as positive."""
+    """What one model did in a job.
+
+    Attributes:
+        name: Its name.
+        device: What it ran on, `cpu` or `cuda`.
+        precision: What it computed in: `fp32`, `int8` or `fp16`.
+        positive: How many texts it scored as positive.
+        histogram: How many scores are in each of 20 intervals of like width from 0 to 1, the last one with its end.
+        score_sum: The sum of the scores.
+    """
 
     name: str
     device: str
     precision: str
     positive: int
+    histogram: tuple[int, ...] = (0,) * HISTOGRAM_BINS
+    score_sum: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,16 @@ class Summary:
     def empty(self) -> int:
         """The rows without a text, whose results are null."""
         return self.rows - self.scored
+
+    @property
+    def truncated(self) -> int:
+        """The texts of which only the first and the last tokens are scored."""
+        return self.stages.truncated
+
+    @property
+    def mostly_unknown(self) -> int:
+        """The texts more than half of whose tokens a model's vocabulary does not know, as those in another language."""
+        return self.stages.mostly_unknown
 
     @property
     def rate(self) -> float:
@@ -137,7 +159,7 @@ def run_job(
     added = added_names(names, prefix, explained=explain is not None)
     stages = Stages()
     rows = empty = position = 0
-    positive = dict.fromkeys(names, 0)
+    counts = {name: ScoreCounts() for name in names}
     with _open_source(job, added, column) as source:
         began = time.perf_counter()
         schema = _append_results(source.schema, added, scorers, explain)
@@ -151,7 +173,7 @@ def run_job(
             show = on_progress if explainer is None else None  # scores are soon there, explanations take long
             for windows, scores in score_blocks(source, scorers, pool, stages, journal=journal, on_progress=show):
                 for name, probabilities in scores.items():
-                    positive[name] += int(np.count_nonzero(probabilities >= POSITIVE_FROM))
+                    counts[name].add(probabilities)
                 results = result_columns(scores)
                 if explainer is not None:
                     report = partial(
@@ -172,7 +194,8 @@ def run_job(
         remove_journals(job.target.path)
     seconds = time.perf_counter() - began
     models = tuple(
-        ModelSummary(scorer.name, scorer.device, scorer.precision, positive[scorer.name]) for scorer in scorers
+        ModelSummary(scorer.name, scorer.device, scorer.precision, *counts[scorer.name].to_fields())
+        for scorer in scorers
     )
     return Summary(source.name, job.target.name, rows, rows - empty, models, seconds, stages, stages.kept)
 

@@ -46,6 +46,7 @@ class Scoring:
         tokens_done: The number of tokens whose texts have a score; may be read from any thread.
         seconds: The time that the model took, summed over all threads.
         futures: One for each batch.
+        flags: What is to be said of each text, uint8 [n].
     """
 
     def __init__(self, texts: DistinctTexts, tokens: int | None = None) -> None:
@@ -55,6 +56,7 @@ class Scoring:
         self.futures: list[Future[None]] = []
         self._waited_for = 0
         self._rows = texts.rows
+        self.flags = texts.flag_rows()
         self._scores = np.full(len(texts.encoded) + 1, np.nan, np.float32)  # the last one is a null's
         self._lock = Lock()
 

@@ -28,6 +28,16 @@ While its arrays grow it holds up to twice that."""
 _STEP_BYTES: Final = 1 << 20  # of text encoded in one go, so that its temporaries stay in the processor's cache
 
 
+TRUNCATED: Final = 1
+"""The flag of a text of which only the first and the last tokens are scored."""
+
+MOSTLY_UNKNOWN: Final = 2
+"""The flag of a text more than half of whose tokens the vocabulary does not know, as one in another language."""
+
+Flags = npt.NDArray[np.uint8]
+"""The flags of each text, added up, uint8 [n]."""
+
+
 @dataclass(frozen=True)
 class EncodedTexts:
     """The token ids of several texts, one text after the other.
@@ -94,12 +104,26 @@ class Encoder:
         Args:
             texts: A `large_string` array [n] of valid UTF-8, as `as_text_array` makes it; nulls have no ids.
         """
+        return self.encode_and_flag(texts)[0]
+
+    def encode_and_flag(self, texts: pa.Array) -> tuple[EncodedTexts, Flags]:
+        """Returns the token ids of texts, as `encode` does, and each text's flags."""
         parts = [self._encode_step(step) for step in _cut_into_steps(texts)]
         encoded = EncodedTexts(
             ids=np.concatenate([part.ids for part in parts]) if parts else np.zeros(0, np.int32),
             offsets=_offsets(np.concatenate([part.lengths for part in parts]) if parts else np.zeros(0, int)),
         )
-        return encoded if self.max_tokens is None else head_and_tail(encoded, self.max_tokens)
+        flags = self._flag(encoded)
+        return encoded if self.max_tokens is None else head_and_tail(encoded, self.max_tokens), flags
+
+    def _flag(self, encoded: EncodedTexts) -> Flags:
+        lengths = encoded.lengths
+        # Unknown tokens are few, so it is quickest to look for where they are.
+        unknown = np.diff(np.searchsorted(np.flatnonzero(encoded.ids == self.vocabulary.unk_id), encoded.offsets))
+        flags = np.where(2 * unknown > lengths, MOSTLY_UNKNOWN, 0)
+        if self.max_tokens is not None:
+            flags += np.where(lengths > self.max_tokens, TRUNCATED, 0)
+        return flags.astype(np.uint8)
 
     def encode_words(self, text: str) -> tuple[pa.Array, EncodedTexts]:
         """Returns the words of a text after normalisation, `large_string` [w], and the token ids of each; all of them.

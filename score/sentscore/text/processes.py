@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sentscore.errors import Argument, DeviceError
-from sentscore.text.encoder import EncodedTexts, Encoder
+from sentscore.text.encoder import EncodedTexts, Encoder, Flags
 from sentscore.text.normalize import to_large_string
 from sentscore.text.vocabulary import Vocabulary
 
@@ -25,10 +25,19 @@ class DistinctTexts:
     Attributes:
         encoded: The distinct texts [m].
         rows: For each text, which of the distinct texts it is, int64 [n]; m for a null.
+        flags: What is to be said of each distinct text, uint8 [m]; None where nothing is.
     """
 
     encoded: EncodedTexts
     rows: npt.NDArray[np.int64]
+    flags: Flags | None = None
+
+    def flag_rows(self) -> Flags:
+        """Returns the flags of each text, uint8 [n]; a null has none."""
+        flags = np.zeros(len(self.encoded) + 1, np.uint8)
+        if self.flags is not None:
+            flags[:-1] = self.flags
+        return flags[self.rows]
 
 
 def encode_distinct(encoder: Encoder, texts: pa.Array | pa.ChunkedArray) -> DistinctTexts:
@@ -40,7 +49,8 @@ def encode_distinct(encoder: Encoder, texts: pa.Array | pa.ChunkedArray) -> Dist
     try:
         distinct = to_large_string(texts).dictionary_encode()
         rows = distinct.indices.fill_null(len(distinct.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
-        return DistinctTexts(encoder.encode(distinct.dictionary), rows)
+        encoded, flags = encoder.encode_and_flag(distinct.dictionary)
+        return DistinctTexts(encoded, rows, flags)
     except MemoryError as error:
         raise DeviceError(
             f"not enough memory to encode {len(texts):,} texts: score fewer at a time, or free some"

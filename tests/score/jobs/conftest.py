@@ -17,13 +17,18 @@ from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.model.engine import Engine, Scoring
 from sentscore.model.options import ModelOptions
 from sentscore.scorer import Scorer
-from sentscore.text.encoder import EncodedTexts
+from sentscore.text.encoder import MOSTLY_UNKNOWN, TRUNCATED, EncodedTexts
 from sentscore.text.processes import DistinctTexts
 
 
 def length_score(text: str | None) -> float:
     """The score of a text by `LengthEngine`; NaN for a blank one."""
     return float("nan") if not (text or "").strip() else float(np.float32(len(text or "") % 100 / 99))
+
+
+def length_flags(text: str | None) -> np.uint8:
+    """The flags of a text by `LengthEngine`: the longest ones are truncated, those with a question mark unknown."""
+    return np.uint8((TRUNCATED if len(text or "") > 95 else 0) + (MOSTLY_UNKNOWN if "?" in (text or "") else 0))
 
 
 class LengthEngine(Engine):
@@ -46,7 +51,8 @@ class LengthEngine(Engine):
             raise KeyboardInterrupt
         self.calls.append(len(texts))
         rows = np.arange(len(texts))
-        scoring = Scoring(DistinctTexts(EncodedTexts(rows.astype(np.int32), np.arange(len(texts) + 1)), rows))
+        encoded = EncodedTexts(rows.astype(np.int32), np.arange(len(texts) + 1))
+        scoring = Scoring(DistinctTexts(encoded, rows, np.array([length_flags(text) for text in texts.to_pylist()])))
         scoring.add(rows, self.scores(texts), len(texts), 0.5)
         return scoring
 

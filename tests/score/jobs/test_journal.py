@@ -173,7 +173,7 @@ class TestParts:
         follow(scores, self.BLOCK, [0])
         kept.write()
         size = hidden_sibling(output, "scores").stat().st_size
-        assert size == len(MADE_BY) + 1 + 2 * (28 + 3 + 4 + 4)
+        assert size == len(MADE_BY) + 1 + 2 * (28 + 3 + 5 + 4)
         kept.write()
         assert hidden_sibling(output, "scores").stat().st_size == size
         assert kept.close()
@@ -186,7 +186,7 @@ class TestParts:
                 kept.write()
         path = hidden_sibling(output, "scores")
         content = path.read_bytes()
-        record = 28 + 3 + 4 + 4
+        record = 28 + 3 + 5 + 4
         assert len(content) == len(MADE_BY) + 1 + 4 * record
         for length in range(len(content) + 1):
             path.write_bytes(content[:length])
@@ -279,7 +279,7 @@ def test_a_file_that_was_cut_off_anywhere_gives_its_whole_records(output: Path) 
     content = path.read_bytes()
     sizes = [len(MADE_BY) + 1]
     for block in BLOCKS:
-        sizes.append(sizes[-1] + 2 * (28 + 1 + 4 * len(block) + 4))
+        sizes.append(sizes[-1] + 2 * (28 + 1 + 5 * len(block) + 4))
     assert sizes[-1] == len(content)
     for length in range(len(content) + 1):
         path.write_bytes(content[:length])
@@ -404,7 +404,7 @@ def test_a_record_that_does_not_fit_its_block_is_not_taken(
     path = left_behind(output, BLOCKS)
     head = len(MADE_BY) + 1
     key = path.read_bytes()[head : head + 16]
-    record = key + struct.pack("<III", rows, model, count) + bytes([bitmap]) + bytes(4 * min(count, 9))
+    record = key + struct.pack("<III", rows, model, count) + bytes([bitmap]) + bytes(5 * min(count, 9))
     path.write_bytes(MADE_BY + b"\n" + record + struct.pack("<I", zlib.crc32(record)))
     assert found(output, BLOCKS) == 0
     assert found_elsewhere(output, BLOCKS[:1]) == [3]

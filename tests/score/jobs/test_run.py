@@ -347,6 +347,25 @@ class TestCarryingOn:
         assert output.read_bytes() == (reviews.with_name("reviews.scored.csv")).read_bytes()
         assert summary.kept > 25
 
+    def test_the_counts_are_those_of_a_run_that_was_not_stopped(
+        self, reviews: Path, output: Path, run, expected_score, stopped
+    ) -> None:
+        texts = ["" if n % 7 == 0 else "x" * (85 + n % 15) + "?" * (n % 4 == 0) for n in range(60)]
+        reviews.write_text("".join(["text\n", *(f'"{text}"\n' for text in texts)]))
+        whole = run(reviews)
+        stopped(reviews, output, 3)
+        summary = run(reviews, output, resume=True)
+        assert 0 < summary.kept < summary.scored
+        for found in (whole, summary):
+            assert (found.rows, found.empty) == (60, texts.count(""))
+            assert found.truncated == sum(len(text) > 95 for text in texts)
+            assert found.mostly_unknown == sum("?" in text for text in texts)
+            [model] = found.models
+            scores = [expected_score(text) for text in texts if text]
+            assert model.positive == sum(score >= 0.5 for score in scores)
+            assert model.histogram == tuple(np.histogram(scores, 20, (0.0, 1.0))[0].tolist())
+            assert model.score_sum == pytest.approx(sum(scores))
+
     def test_changed_rows_are_scored_anew(
         self, reviews: Path, output: Path, run, make_scorer, expected_score, stopped
     ) -> None:

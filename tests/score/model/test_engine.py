@@ -150,7 +150,7 @@ def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> N
     ("place", "message"),
     [
         ("sentscore.model.engine.pad_batch", "to put 10 texts into a batch: use a smaller `batch_tokens`"),
-        ("sentscore.text.encoder.Encoder.encode", "to encode 10 texts: score fewer at a time"),
+        ("sentscore.text.encoder.Encoder.encode_and_flag", "to encode 10 texts: score fewer at a time"),
     ],
 )
 def test_too_little_memory_is_a_device_error(tiny_artifact, monkeypatch, place, message) -> None:

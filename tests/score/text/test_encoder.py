@@ -3,14 +3,16 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentscore.text import encoder as encoder_module
-from sentscore.text.encoder import EncodedTexts, Encoder, head_and_tail
+from sentscore.text.encoder import MOSTLY_UNKNOWN, TRUNCATED, EncodedTexts, Encoder, head_and_tail
 from sentscore.text.normalize import as_text_array, normalize, split_words
+from sentscore.text.processes import encode_distinct
 from sentscore.text.vocabulary import Vocabulary
 
 TOKENS = ("<unk>", "<pad>", "a", "great", "film", ".", "do", "n't", "!", "(", ")", "it", "'s")
@@ -125,3 +127,20 @@ def test_take_gives_rows_in_the_order_asked_for() -> None:
     encoded = EncodedTexts(np.arange(6, dtype=np.int32), np.array([0, 2, 2, 6]))
     taken = encoded.take(np.array([2, 1, 0, 2]))
     assert [taken[index].tolist() for index in range(4)] == [[2, 3, 4, 5], [], [0, 1], [2, 3, 4, 5]]
+
+
+def test_texts_that_are_cut_or_mostly_unknown_have_a_flag() -> None:
+    encoder = Encoder(Vocabulary(("<unk>", "<pad>", "good", "film"), lowercase=True), max_tokens=4)
+    texts = ["good film", "good zzz", "good zzz yyy", "zzz", "", None, "good film good film", "good " * 5, "zzz " * 5]
+    encoded, flags = encoder.encode_and_flag(as_text_array(texts))
+    assert flags.dtype == np.uint8
+    assert flags.tolist() == [0, 0, MOSTLY_UNKNOWN, MOSTLY_UNKNOWN, 0, 0, 0, TRUNCATED, TRUNCATED + MOSTLY_UNKNOWN]
+    assert encoded.lengths.tolist() == [2, 2, 3, 1, 0, 0, 4, 4, 4]
+    uncut = Encoder(encoder.vocabulary, max_tokens=None).encode_and_flag(as_text_array(texts))[1]
+    assert uncut.tolist() == [0, 0, MOSTLY_UNKNOWN, MOSTLY_UNKNOWN, 0, 0, 0, 0, MOSTLY_UNKNOWN]
+
+
+def test_flags_of_equal_texts_and_nulls_are_each_rows_own() -> None:
+    encoder = Encoder(Vocabulary(("<unk>", "<pad>", "good"), lowercase=True))
+    distinct = encode_distinct(encoder, pa.array(["zzz", None, "good", "zzz"]))
+    assert distinct.flag_rows().tolist() == [MOSTLY_UNKNOWN, 0, 0, MOSTLY_UNKNOWN]
