@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sentscore.cli.json_log import JsonLog
 from sentscore.cli.lines import echo_line
 from sentscore.cli.options import (
     DEFAULT_MODELS,
@@ -19,16 +22,22 @@ from sentscore.cli.options import (
     PrecisionOption,
     ThreadsOption,
 )
+from sentscore.cli.recording import Recorder
 from sentscore.cli.signals import nothing_begun
 from sentscore.errors import UsageError
 from sentscore.model.options import DEFAULT_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
     from sentscore.jobs import Job, Summary
+    from sentscore.progress import Progress
     from sentscore.scorer import Scorer
+
+LogFormat = Literal["text", "json"]
+"""How a job tells about itself on stderr."""
 
 
 def file_cli(
+    context: typer.Context,
     *,
     inputs: Annotated[
         list[str],
@@ -71,6 +80,17 @@ def file_cli(
         typer.Option("--resume/--no-resume", help="Use the scores that a stopped run has left beside the output."),
     ] = True,
     explain: ExplainOption = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="A JSON file that says what the run did, also if it fails. Always replaced."),
+    ] = None,
+    metrics: Annotated[
+        Path | None,
+        typer.Option("--metrics", help="A .prom file of OpenMetrics text for node_exporter. Always replaced."),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", help="json: one object a line on stderr, in place of bar and summary.")
+    ] = "text",
 ) -> None:
     """Score files: the outputs have the same rows, with the columns sentiment and score appended.
 
@@ -78,6 +98,8 @@ def file_cli(
     """
     from sentscore.cli.console import format_summary
 
+    log = JsonLog() if log_format == "json" else None
+    recorder = Recorder(report, metrics, _list_options(context))
     file(
         inputs,
         models=model or DEFAULT_MODELS,
@@ -91,10 +113,24 @@ def file_cli(
         skip_existing=skip_existing,
         resume=resume,
         explain=explain,
-        show_progress=True,
-        on_skip=lambda job: echo_line(f"{job.name}: left out, for {job.target.name} exists", err=True),
-        on_summary=lambda summary: echo_line(format_summary(summary), err=True),
+        recorder=recorder,
+        show_progress=log is None,
+        on_progress=log.progress if log else None,
+        on_models=log.models if log else None,
+        on_skip=log.left_out if log else _echo_left_out,
+        on_summary=log.scored if log else lambda summary: echo_line(format_summary(summary), err=True),
     )
+    if log:
+        log.finished(recorder.run)
+
+
+def _list_options(context: typer.Context) -> dict[str, object]:
+    """Returns the values of all options by their names, as the report tells them."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in context.params.items()}
+
+
+def _echo_left_out(job: Job) -> None:
+    echo_line(f"{job.name}: left out, for {job.target.name} exists", err=True)
 
 
 def file(
@@ -111,7 +147,10 @@ def file(
     skip_existing: bool = False,
     resume: bool = True,
     explain: int | None = None,
+    recorder: Recorder | None = None,
     show_progress: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_models: Callable[[Sequence[Scorer]], None] | None = None,
     on_skip: Callable[[Job], None] | None = None,
     on_summary: Callable[[Summary], None] | None = None,
 ) -> list[Summary]:
@@ -130,7 +169,10 @@ def file(
         skip_existing: Whether to leave out inputs whose outputs exist.
         resume: Whether to carry on with the scores that a stopped run has left, and to leave them if this one stops.
         explain: How many words a row to explain the scores with; None for no explanations.
+        recorder: Keeps the report of the run, and writes it and the metrics.
         show_progress: Whether to show a progress bar, where stderr is a terminal.
+        on_progress: Is called as scores come in, where no bar is to be shown.
+        on_models: Is called when the models are loaded.
         on_skip: Is called for each job that `skip_existing` leaves out.
         on_summary: Is called after each job.
 
@@ -141,43 +183,62 @@ def file(
         SentscoreError: Something is wrong with the options, an input, a model, the device or an output. Outputs that
             were finished before remain.
     """
-    with nothing_begun():
-        jobs, scorers = _prepare(
-            inputs,
-            models=models,
-            options=options,
-            column=column,
-            output=output,
-            prefix=prefix,
-            whole=whole,
-            format=format,
-            force=force,
-            skip_existing=skip_existing,
-            on_skip=on_skip,
-            explain=explain,
-        )
-        from sentscore.cli.console import progress_bar
-        from sentscore.jobs import run_job
-    for scorer in scorers:
-        if scorer.device == "cuda":
-            scorer.engine.encode_in_processes()
-    done: list[Summary] = []
-    try:
-        for job in jobs:
-            with progress_bar() if show_progress else nullcontext() as show:
-                done.append(
-                    run_job(
-                        job, scorers, column=column, prefix=prefix, resume=resume, explain=explain, on_progress=show
+    record = recorder or Recorder()
+    with record.recording(inputs):
+        began = time.perf_counter()
+        # An interrupt ends the command at once here, unless there is a report to write.
+        with nullcontext() if record.is_wanted else nothing_begun():
+            jobs, scorers = _prepare(
+                inputs,
+                models=models,
+                options=options,
+                column=column,
+                output=output,
+                prefix=prefix,
+                whole=whole,
+                format=format,
+                force=force,
+                skip_existing=skip_existing,
+                on_skip=lambda job: _leave_out(job, record, on_skip),
+                explain=explain,
+            )
+            from sentscore.cli.console import progress_bar
+            from sentscore.jobs import run_job
+        for scorer in scorers:
+            if scorer.device == "cuda":
+                scorer.engine.encode_in_processes()
+        record.add_models(scorers, time.perf_counter() - began)
+        if on_models is not None:
+            on_models(scorers)
+        done: list[Summary] = []
+        waiting = iter(jobs)
+        try:
+            for job in waiting:
+                with (
+                    record.recording_job(job, waiting),
+                    progress_bar() if show_progress else nullcontext(on_progress) as show,
+                ):
+                    done.append(
+                        run_job(
+                            job, scorers, column=column, prefix=prefix, resume=resume, explain=explain, on_progress=show
+                        )
                     )
-                )
-            if on_summary is not None:
-                on_summary(done[-1])
-    except KeyboardInterrupt as error:
-        if done:
-            remedy = "leave them out" if force else "--skip-existing leaves them out"
-            error.add_note(f"inputs finished: the first {len(done)}; {remedy}")
-        raise
-    return done
+                record.add_scored(done[-1])
+                if on_summary is not None:
+                    on_summary(done[-1])
+        except KeyboardInterrupt as error:
+            if done:
+                remedy = "leave them out" if force else "--skip-existing leaves them out"
+                error.add_note(f"inputs finished: the first {len(done)}; {remedy}")
+            raise
+        return done
+
+
+def _leave_out(job: Job, record: Recorder, on_skip: Callable[[Job], None] | None) -> None:
+    """Tells the report and the caller of a job whose output exists."""
+    record.add_left_out(job)
+    if on_skip is not None:
+        on_skip(job)
 
 
 def _prepare(

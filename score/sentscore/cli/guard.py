@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from sentscore.cli.json_log import format_event, log_event
 from sentscore.cli.lines import clean_line, echo_line
-from sentscore.cli.signals import at_work, nothing_begun, was_interrupted
+from sentscore.cli.signals import at_work, nothing_begun, say_interrupted, was_interrupted
 from sentscore.errors import INTERRUPTED, OutputError, SentscoreError, UsageError
 
 
@@ -40,8 +41,12 @@ class GuardedCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the type depends on Typer's version
         """Runs the command."""
         root = ctx.find_root()
+        program, debug = root.info_name or "sentscore", bool(root.params.get("debug"))
+        as_json = ctx.params.get("log_format") == "json"
+        if as_json:
+            say_interrupted(format_event("error", level="error", message="interrupted", exit_code=INTERRUPTED))
         with (
-            guarded(program=root.info_name or "sentscore", debug=bool(root.params.get("debug"))),
+            guarded(program=program, debug=debug, as_json=as_json),
             nullcontext() if self.cleans_up else nothing_begun(),
         ):
             return super().invoke(ctx)
@@ -67,12 +72,13 @@ def require(*packages: str, extra: str) -> None:
 
 
 @contextmanager
-def guarded(*, program: str, debug: bool) -> Iterator[None]:
+def guarded(*, program: str, debug: bool, as_json: bool = False) -> Iterator[None]:
     """Turns whatever is raised inside into one line on stderr and an exit code.
 
     Args:
         program: The program's name, with which the line begins.
         debug: Whether to show the traceback too.
+        as_json: Whether the line is a JSON object.
 
     Raises:
         typer.Exit: Something was raised inside.
@@ -83,29 +89,38 @@ def guarded(*, program: str, debug: bool) -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except BaseException as error:
-        code = _report(error, program, debug=debug)
+        code = _report(error, program, debug=debug, as_json=as_json)
         if code is None:
             raise
         raise typer.Exit(code) from error
 
 
-def _report(error: BaseException, program: str, *, debug: bool) -> int | None:
-    """Prints an error's line and returns its exit code; None where it is none, like `SystemExit`."""
-    message: str
+def explain_error(error: BaseException) -> tuple[str | None, int]:
+    """Returns an error's message on one line and its exit code; None for a closed pipe, which is no error to tell."""
     if was_interrupted() or isinstance(error, KeyboardInterrupt):
         message, code = "interrupted", INTERRUPTED  # whatever the error is, it came of that
     elif isinstance(error, BrokenPipeError):
-        # The reader of stdout has closed it, like `| head`, which is nothing to report.
-        _silence_stdout()
-        return OutputError.exit_code
+        return None, OutputError.exit_code  # the reader of stdout has closed it, like `| head`
     elif isinstance(error, SentscoreError):
         message, code = error.to_command_line(), error.exit_code
-    elif isinstance(error, Exception):
-        hint = "" if debug else f"; {program} --debug … shows where"
-        message, code = f"unexpected {type(error).__name__}: {error}{hint}", SentscoreError.exit_code
     else:
+        message, code = f"unexpected {type(error).__name__}: {error}", SentscoreError.exit_code
+    return " ".join("; ".join([message, *getattr(error, "__notes__", [])]).split()), code
+
+
+def _report(error: BaseException, program: str, *, debug: bool, as_json: bool) -> int | None:
+    """Prints an error's line and returns its exit code; None where it is none, like `SystemExit`."""
+    if not isinstance(error, (Exception, KeyboardInterrupt)) and not was_interrupted():
         return None
-    _print_error(program, _append_notes(message, error), debug=debug)
+    message, code = explain_error(error)
+    if message is None:
+        _silence_stdout()
+    elif as_json:
+        traced = {"traceback": traceback.format_exc()} if debug else {}
+        log_event("error", level="error", message=message, exit_code=code, **traced)
+    else:
+        hint = "" if debug or code != SentscoreError.exit_code else f"; {program} --debug … shows where"
+        _print_error(program, message + hint, debug=debug)
     return code
 
 
@@ -120,15 +135,11 @@ def _clean_usage_errors() -> Iterator[None]:
         raise
 
 
-def _append_notes(message: str, error: BaseException) -> str:
-    return "; ".join([message, *getattr(error, "__notes__", [])])
-
-
 def _print_error(program: str, message: str, *, debug: bool) -> None:
     if debug:
         for line in traceback.format_exc().splitlines():
             echo_line(line, err=True)
-    echo_line(f"{program}: error: {' '.join(message.split())}", err=True)
+    echo_line(f"{program}: error: {message}", err=True)
 
 
 def _silence_stdout() -> None:

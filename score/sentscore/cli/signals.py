@@ -32,6 +32,7 @@ class _Interrupts:
     def __init__(self) -> None:
         self.program = "sentscore"
         self.stderr = 2
+        self.message: bytes | None = None
         self.phase = _Phase.AT_WORK
         self.came_at: float | None = None
         self.raised = False
@@ -97,6 +98,11 @@ def nothing_begun() -> Iterator[None]:
         _now.phase = before
 
 
+def say_interrupted(message: bytes) -> None:
+    """Sets the line that an interrupt prints where it ends the command at once."""
+    _now.message = message
+
+
 def was_interrupted() -> bool:
     """Returns whether a signal has interrupted the work: then other errors are what came of that."""
     return _now.raised
@@ -140,5 +146,5 @@ def _is_delicate(frame: FrameType | None) -> bool:
 def _leave() -> NoReturn:
     _now.phase = _Phase.ENDING  # one more signal makes no second line
     with suppress(OSError):
-        os.write(_now.stderr, f"{_now.program}: error: interrupted\n".encode())
+        os.write(_now.stderr, (_now.message or f"{_now.program}: error: interrupted".encode()) + b"\n")
     os._exit(INTERRUPTED)

@@ -289,17 +289,28 @@ def locate_artifact(name_or_path: str | Path) -> Path:
 
 
 def load_artifacts(models: Iterable[str | Path]) -> list[Artifact]:
-    """Reads and verifies artifacts as `load_artifact` does. Those with equal names take the names of their folders.
+    """Reads and verifies artifacts as `load_artifact` does. Those with equal names are told apart by their folders.
 
     Raises:
         ArtifactError: A model is missing, was changed since its export, or is none that sentscore exported.
     """
     artifacts = [load_artifact(model) for model in models]
-    names = [artifact.name for artifact in artifacts]
-    return [
-        replace(artifact, name=artifact.path.resolve().name) if names.count(artifact.name) > 1 else artifact
-        for artifact in artifacts
-    ]
+    return [replace(artifact, name=_tell_apart(artifact, artifacts)) for artifact in artifacts]
+
+
+def _tell_apart(artifact: Artifact, artifacts: Iterable[Artifact]) -> str:
+    """Returns a model's name or, beside others of it, the name of its folder, with as many of those above as it takes.
+
+    The models in `2026-11/lstm` and `2026-12/lstm` are called so. Those of one folder have one name.
+    """
+    folders = [other.path.resolve().parts for other in artifacts if other.name == artifact.name]
+    if len(folders) == 1:
+        return artifact.name
+    own = artifact.path.resolve().parts
+    for count in range(1, len(own)):
+        if sum(folder[-count:] == own[-count:] for folder in folders) == 1:
+            return "/".join(own[-count:])
+    return own[-1]
 
 
 def load_artifact(name_or_path: str | Path) -> Artifact:

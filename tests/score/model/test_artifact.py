@@ -117,6 +117,17 @@ def test_models_of_one_name_take_the_names_of_their_folders(copy, tiny_artifact,
     assert Scorer(both[1], ModelOptions("cpu")).score(text) == Scorer.load(tiny_artifact, device="cpu").score(text)
 
 
+def test_folders_of_one_name_take_as_many_above_them_as_tell_them_apart(tmp_path, tiny_artifact) -> None:
+    paths = [tmp_path / month / "lstm" for month in ("2026-11", "2026-12")]
+    for path in paths:
+        shutil.copytree(tiny_artifact, path)
+    assert [artifact.name for artifact in load_artifacts(paths)] == ["2026-11/lstm", "2026-12/lstm"]
+    renamed = paths[1].rename(tmp_path / "new")
+    found = [artifact.name for artifact in load_artifacts([paths[0], tiny_artifact, renamed])]
+    assert found == ["2026-11/lstm", f"{tiny_artifact.parent.name}/lstm", "new"]
+    assert [artifact.name for artifact in load_artifacts([paths[0], paths[0]])] == ["lstm", "lstm"]  # is refused later
+
+
 def test_the_folder_one_stands_in_has_a_name(copy, tiny_artifact, monkeypatch) -> None:
     monkeypatch.chdir(copy)
     assert [artifact.name for artifact in load_artifacts([".", tiny_artifact])] == ["model", "lstm"]

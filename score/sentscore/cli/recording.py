@@ -1,0 +1,136 @@
+"""Writes what a run did, its report and its metrics, however the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from sentscore.cli.guard import explain_error
+from sentscore.cli.signals import nothing_begun
+from sentscore.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from sentscore.jobs import Job, Summary
+    from sentscore.jobs.run_report import RunReport
+    from sentscore.scorer import Scorer
+
+
+class Recorder:
+    """Keeps the report of a run, and writes it to the files that are asked for.
+
+    Args:
+        report: The file of the report; None for none.
+        metrics: The file of the metrics; None for none.
+        options: What the command was given, by the names of its options.
+
+    Attributes:
+        run: The report.
+    """
+
+    run: RunReport
+
+    def __init__(
+        self, report: Path | None = None, metrics: Path | None = None, options: dict[str, object] | None = None
+    ) -> None:
+        self._report = report
+        self._metrics = metrics
+        self._options = options
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is a file to write."""
+        return self._report is not None or self._metrics is not None
+
+    @contextmanager
+    def recording(self, inputs: Sequence[str]) -> Iterator[None]:
+        """Writes the files when the body ends, even by an error or an interrupt; the body's error is passed on.
+
+        The report is written at the beginning, too. So a kill leaves no report of another day, and a place that cannot
+        be written to is an error before the work.
+
+        Args:
+            inputs: The names that were given, which are not to be replaced.
+
+        Raises:
+            UsageError: A file is an input, or has the name of a table.
+            OutputError: A file cannot be written.
+        """
+        with nullcontext() if self.is_wanted else nothing_begun():
+            from sentscore.jobs.run_report import RunReport
+        for option, path in (("--report", self._report), ("--metrics", self._metrics)):
+            if path is not None:
+                _check_place(option, path, inputs)
+        if self._report is not None and self._metrics is not None and self._report.resolve() == self._metrics.resolve():
+            raise UsageError(f"--report and --metrics are both {self._report}: name two files")
+        self.run = RunReport(self._options, keep_inputs=self._report is not None)
+        if self._report is not None:
+            self.run.write(self._report)
+        try:
+            yield
+            self.run.end(0)
+            self._write()
+        except BaseException as error:
+            if not isinstance(error, typer.Exit):
+                message, code = explain_error(error)
+                self.run.end(code, message)
+            else:
+                self.run.end(error.exit_code)
+            try:
+                self._write()
+            except OutputError as failed:
+                if failed.args != error.args:
+                    error.add_note(str(failed))
+            raise
+
+    @contextmanager
+    def recording_job(self, job: Job, waiting: Iterable[Job]) -> Iterator[None]:
+        """Gives the report the entry of a job that fails, and those of the jobs that wait, which are not begun then."""
+        try:
+            yield
+        except BaseException as error:
+            self.add_failed(job, error)
+            for other in waiting:
+                self.run.add_not_begun(other)
+            raise
+
+    def add_models(self, scorers: Sequence[Scorer], seconds: float) -> None:
+        """Gives the report the models, and the time that it took until they were loaded."""
+        self.run.add_models(scorers, seconds)
+
+    def add_scored(self, summary: Summary) -> None:
+        """Gives the report the entry of a job that is done."""
+        self.run.add_scored(summary)
+
+    def add_failed(self, job: Job, error: BaseException) -> None:
+        """Gives the report the entry of a job that has failed, whether the run goes on or not."""
+        message, code = explain_error(error)
+        self.run.add_failed(job, message or "stdout was closed", code)
+
+    def add_left_out(self, job: Job) -> None:
+        """Gives the report the entry of a job whose output exists."""
+        self.run.add_left_out(job)
+
+    def _write(self) -> None:
+        from sentscore.jobs.metrics import write_metrics
+
+        if self._report is not None:
+            self.run.write(self._report)
+        if self._metrics is not None:
+            write_metrics(self.run, self._metrics)
+
+
+def _check_place(option: str, path: Path, inputs: Iterable[str]) -> None:
+    from sentscore.formats import parse_file_name
+
+    if parse_file_name(path.name) is not None or path.name in {"", "-"}:
+        raise UsageError(f"{option} {path}: a report must not have the name of a table: end it in .json or .prom")
+    if any(path.resolve() == Path(name).resolve() for name in inputs):
+        raise UsageError(f"{option} {path}: is an input: name another file")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder: name a file in it with {option}")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
