@@ -67,7 +67,7 @@ def several_case(rng: random.Random, _model: Path) -> Case:
     outputs = [name.replace(b".", b".scored.") for name in names]
     if into:
         files[b"out/keep"] = b"mine"
-        outputs = [b"out/" + name for name in outputs]
+        outputs = [b"out/" + name for name in names]
     args = ("file", *map(os.fsdecode, names), *(("-o", "out") if into else ()))
 
     def check(ended: Ended) -> Iterator[Complaint]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +77,16 @@ class Summary:
         return (self.scored - self.kept) / self.seconds if self.seconds > 0 else 0.0
 
 
-def check_inputs(jobs: Sequence[Job], added: Sequence[str], *, column: str | None = None) -> None:
+def check_inputs(
+    jobs: Iterable[Job], added: Sequence[str], *, column: str | None = None, keep: Sequence[str] | None = None
+) -> None:
     """Opens every input that can be opened twice, so that errors show before a model is loaded.
 
     Args:
         jobs: The jobs whose inputs are opened.
         added: The names of the columns that the outputs get.
         column: The column of texts; None to find it.
+        keep: The columns of the input that the outputs have; None for all.
 
     Raises:
         InputError: An input cannot be read, or has no such column.
@@ -95,7 +98,7 @@ def check_inputs(jobs: Sequence[Job], added: Sequence[str], *, column: str | Non
                 continue
             # To look into a compressed Parquet file would be to decompress all of it.
             packed = job.format is not None and job.format.kind is Kind.PARQUET and job.format.compression is not None
-            with open_stream(name) if job.whole or packed else _open_source(job, added, column):
+            with open_stream(name) if job.whole or packed else _open_source(job, added, column, keep):
                 pass
 
 
@@ -105,6 +108,7 @@ def run_job(
     *,
     column: str | None = None,
     prefix: str = "",
+    keep: Sequence[str] | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
@@ -115,6 +119,7 @@ def run_job(
         scorers: The models, whose names differ.
         column: The column of texts; None to find it.
         prefix: What to put before the names of the new columns.
+        keep: The columns of the input that the output has, in order; None for all.
         resume: Whether to carry on with the scores that a stopped run has left, and to leave them if this one stops.
         on_progress: Is called as scores come in.
 
@@ -128,7 +133,7 @@ def run_job(
     stages = Stages()
     rows = empty = 0
     positive = dict.fromkeys(names, 0)
-    with _open_source(job, added, column) as source:
+    with _open_source(job, added, column, keep) as source:
         began = time.perf_counter()
         schema = _append_results(source.schema, added, scorers)
         shape = Shape(schema, source.text, len(added), codec=source.codec, raw_json=source.raw_json)
@@ -168,11 +173,14 @@ def provenance(scorers: Sequence[Scorer]) -> bytes:
     return json.dumps({"models": entries, "version": __version__}).encode()
 
 
-def _open_source(job: Job, added: Sequence[str], column: str | None) -> AbstractContextManager[Source]:
+def _open_source(
+    job: Job, added: Sequence[str], column: str | None, keep: Sequence[str] | None
+) -> AbstractContextManager[Source]:
     if job.whole:
         return nullcontext(whole_files(job.inputs))
     keep_json = job.target.format is None or job.target.format.kind is Kind.JSONL
-    return open_source(job.inputs[0], format=job.format, column=column, added=added, keep_json=keep_json)
+    name, format = job.inputs[0], job.format
+    return open_source(name, format=format, column=column, added=added, keep_json=keep_json, keep=keep)
 
 
 def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextManager[Journal | None]:
