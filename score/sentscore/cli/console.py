@@ -12,7 +12,7 @@ from sentscore.cli.lines import echo_line
 
 if TYPE_CHECKING:
     from sentscore.errors import SentscoreError
-    from sentscore.jobs import Job, Plan, RunSummary, Summary
+    from sentscore.jobs import Changes, Job, Plan, RunSummary, Summary
     from sentscore.jobs.run import ModelSummary
     from sentscore.progress import Progress
 
@@ -82,6 +82,8 @@ class Display:
         self._is_tree = plan is not None and plan.is_tree
         self._show: Show | None = None
         self._begun = 0
+        self._to_do = 0 if plan is None else plan.pending
+        self._same = 0
 
     @contextmanager
     def showing(self) -> Iterator[None]:
@@ -95,7 +97,7 @@ class Display:
     @contextmanager
     def following(self, job: Job) -> Iterator[Show | None]:
         """Yields the function to report a job's progress to; None where there is no bar."""
-        if not self._is_tree or self._plan is None:
+        if not self._is_tree:
             with progress_bar() as show:
                 yield show
             return
@@ -103,8 +105,14 @@ class Display:
         if self._show is None:
             yield None
             return
-        whole, prefix = self._show, f"{self._begun:,}/{self._plan.pending:,} "
+        whole, prefix = self._show, f"{self._begun:,}/{self._to_do:,} "
         yield lambda progress: whole(replace(progress, phase=prefix + progress.phase))
+
+    def show_changes(self, changes: Changes) -> None:
+        """Shows how the inputs differ from those that the outputs were made of."""
+        self._to_do, self._same = changes.to_do, changes.same
+        if self._plan is not None:
+            echo_line(format_changes(self._plan, changes), err=True)
 
     def show_existing(self, job: Job) -> None:
         """Shows that a job was left out since its output exists."""
@@ -124,13 +132,28 @@ class Display:
     def show_end(self, done: RunSummary) -> None:
         """Shows what all jobs did, if not all of it was shown."""
         if self._plan is not None and (self._is_tree or done.bad):
-            echo_line(format_run(self._plan, done), err=True)
+            echo_line(format_run(self._plan, done, same=self._same), err=True)
 
 
-def format_run(plan: Plan, done: RunSummary) -> str:
+def format_changes(plan: Plan, changes: Changes) -> str:
+    """Returns the line that says what there is to do, and what was done before."""
+    if not plan.incremental:
+        done = f"{changes.same:,} of {changes.same + changes.to_do:,} files are done"
+        return f"{plan.name}: the run that was not finished goes on: {done}"
+    more = changes.gone - len(changes.gone_names)
+    names = ", ".join(changes.gone_names) + (f" and {more:,} more" if more else "")
+    gone = f"; {changes.gone:,} outputs stay whose inputs are gone: {names}" if changes.gone else ""
+    return (
+        f"{plan.name}: {changes.new:,} new, {changes.changed:,} changed, {changes.by_another:,} made by another model "
+        f"or other options, {changes.same:,} as they were{gone}"
+    )
+
+
+def format_run(plan: Plan, done: RunSummary, *, same: int = 0) -> str:
     """Returns the line that sums all jobs up: files, rows, speed, outputs, what was skipped and what was left out."""
     skipped = f"; skipped {done.bad:,} that cannot be read: {done.name_bad()}" if done.bad else ""
     existing = [f"{done.existing:,} whose outputs exist"] if done.existing else []
+    existing += [f"{same:,} that were done"] if same else []
     left_out = ", ".join([*existing, *([plan.left_out.describe()] if plan.left_out.total else [])])
     models = [f"{done.rate:,.0f} reviews/s", *([_describe_models(done.models, done.scored)] if done.models else [])]
     folders = plan.folders

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,12 +18,14 @@ from sentscore.cli.options import (
     PrecisionOption,
     ThreadsOption,
 )
+from sentscore.cli.request import FileRequest, check_request
 from sentscore.cli.signals import nothing_begun
-from sentscore.errors import InputError, UsageError
+from sentscore.errors import InputError
 from sentscore.model.options import DEFAULT_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
-    from sentscore.jobs import Job, Plan, RunSummary, Summary
+    from sentscore.cli.console import Display
+    from sentscore.jobs import Job, Night, Plan, RunSummary, Summary
     from sentscore.scorer import Scorer
 
 
@@ -74,6 +76,13 @@ def file_cli(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out inputs whose outputs exist.")
     ] = False,
+    incremental: Annotated[
+        bool,
+        typer.Option(
+            "--incremental",
+            help="Score only what is new in the inputs or has changed, or was scored by another model or option.",
+        ),
+    ] = False,
     on_error: Annotated[
         Literal["stop", "skip"],
         typer.Option(
@@ -106,6 +115,7 @@ def file_cli(
         format=format,
         force=force,
         skip_existing=skip_existing,
+        incremental=incremental,
         on_error=on_error,
         max_bad=max_bad,
         resume=resume,
@@ -129,6 +139,7 @@ def file(
     format: str | None = None,
     force: bool = False,
     skip_existing: bool = False,
+    incremental: bool = False,
     on_error: Literal["stop", "skip"] = "stop",
     max_bad: int | None = None,
     resume: bool = True,
@@ -150,6 +161,8 @@ def file(
         format: The format of the inputs; None to go by their names.
         force: Whether outputs that exist may be replaced.
         skip_existing: Whether to leave out inputs whose outputs exist.
+        incremental: Whether to leave out inputs whose outputs were made from the same input by the same models and
+            options, and to replace the outputs of those that have changed.
         on_error: Whether to stop at an input that cannot be read, or to skip it.
         max_bad: The most inputs that are skipped; None for no bound.
         resume: Whether to carry on with the scores that a stopped run has left, and to leave them if this one stops.
@@ -162,117 +175,135 @@ def file(
         SentscoreError: Something is wrong with the options, an input, a model, the device or an output. Outputs that
             were finished before remain.
     """
-    with nothing_begun():
-        plan: Plan | None
-        if whole:
-            _check_whole(column, format, to, keep, skip_existing=skip_existing, on_error=on_error)
-        if force and skip_existing:
-            raise UsageError("--force replaces outputs that exist, --skip-existing leaves them: give one of the two")
-        if max_bad is not None and on_error == "stop":
-            raise UsageError("--max-bad counts the inputs that are skipped: give --on-error skip too")
-        jobs, plan = _plan(inputs, output, format, to, whole=whole, force=force, skip_existing=skip_existing)
-        scorers, kept = _prepare(jobs, plan, models, options, column, keep, prefix, on_error=on_error)
-        from sentscore.cli.console import Display
-        from sentscore.jobs import run_all, run_job
-    for scorer in scorers:
-        if scorer.device == "cuda":
-            scorer.engine.encode_in_processes()
-    display = Display(plan) if shown else None
+    request = FileRequest(
+        column=column,
+        output=output,
+        to=to,
+        keep=keep,
+        prefix=prefix,
+        whole=whole,
+        format=format,
+        force=force,
+        skip_existing=skip_existing,
+        incremental=incremental,
+        on_error=on_error,
+        max_bad=max_bad,
+        resume=resume,
+    )
+    with ExitStack() as stack:
+        with nothing_begun():
+            check_request(request)
+            jobs, plan = _plan(inputs, request)
+            if plan is not None:
+                stack.callback(plan.close)
+            scorers = _prepare(jobs, plan, models, options, request)
+            from sentscore.cli.console import Display
 
-    def run(job: Job) -> Summary:
-        with display.following(job) if display is not None else nullcontext() as show:
-            return run_job(job, scorers, column=column, prefix=prefix, keep=kept, resume=resume, on_progress=show)
-
-    with display.showing() if display is not None else nullcontext():
-        done = run_all(
-            jobs,
-            run,
-            skip_existing=skip_existing,
-            on_error=on_error,
-            max_bad=max_bad,
-            on_existing=display.show_existing if display is not None else None,
-            on_bad=display.show_bad if display is not None else None,
-            on_summary=display.show_summary if display is not None else None,
-        )
-    if display is not None:
-        display.show_end(done)
-    return done
+            display = Display(plan) if shown else None
+            night = _begin_night(plan, scorers, request, display)
+        for scorer in scorers:
+            if scorer.device == "cuda":
+                scorer.engine.encode_in_processes()
+        return _run(jobs, night, scorers, request, display)
 
 
-def _plan(
-    inputs: Sequence[str],
-    output: str | None,
-    format: str | None,
-    to: str | None,
-    *,
-    whole: bool,
-    force: bool,
-    skip_existing: bool,
-) -> tuple[Iterable[Job], Plan | None]:
+def _plan(inputs: Sequence[str], request: FileRequest) -> tuple[Iterable[Job], Plan | None]:
     """Returns the jobs, and the plan that they are of; None for the one job of `--whole`."""
     from sentscore.formats import parse_format
     from sentscore.jobs import plan_jobs, plan_whole
 
-    if whole:
-        return [plan_whole(inputs, output=output, force=force)], None
+    _ = request.kept  # what is wrong with it shows first
+    if request.whole:
+        return [plan_whole(inputs, output=request.output, force=request.force)], None
     plan = plan_jobs(
         inputs,
-        output=output,
-        format=parse_format(format) if format is not None else None,
-        to=parse_format(to, option="--to") if to is not None else None,
-        force=force,
-        skip_existing=skip_existing,
+        output=request.output,
+        format=parse_format(request.format) if request.format is not None else None,
+        to=parse_format(request.to, option="--to") if request.to is not None else None,
+        force=request.force,
+        skip_existing=request.skip_existing,
+        incremental=request.incremental,
     )
     return plan, plan
 
 
-def _check_whole(
-    column: str | None,
-    format: str | None,
-    to: str | None,
-    keep: Sequence[str] | None,
-    *,
-    skip_existing: bool,
-    on_error: str,
-) -> None:
-    if column is not None or format is not None or skip_existing or to is not None or keep or on_error != "stop":
-        raise UsageError(
-            "--whole makes one table of files as they are: leave out --column, --format, --to, --keep, "
-            "--skip-existing and --on-error"
-        )
-
-
 def _prepare(
-    jobs: Iterable[Job],
-    plan: Plan | None,
-    models: Sequence[str],
-    options: ModelOptions,
-    column: str | None,
-    keep: Sequence[str] | None,
-    prefix: str,
-    *,
-    on_error: str,
-) -> tuple[list[Scorer], tuple[str, ...] | None]:
+    jobs: Iterable[Job], plan: Plan | None, models: Sequence[str], options: ModelOptions, request: FileRequest
+) -> list[Scorer]:
     """Checks what can be checked before the first job, and loads the models if there is a job."""
-    from sentscore.columns import parse_keep, result_names
+    from sentscore.columns import result_names
     from sentscore.jobs import check_inputs, first_readable
     from sentscore.model.artifact import load_artifacts
     from sentscore.scorer import Scorer
 
-    kept = parse_keep(keep) if keep else None
     if plan is not None and not plan.pending:
-        return [], kept
+        return []
     artifacts = load_artifacts(models)
-    added = result_names([artifact.name for artifact in artifacts], prefix)
-    if plan is not None and plan.skip_existing:
+    added = result_names([artifact.name for artifact in artifacts], request.prefix)
+    if request.skip_existing:
         jobs = (job for job in jobs if not job.target.exists)
-    if on_error == "skip":
-        first_readable(jobs, lambda some: check_inputs(some, added, column=column, keep=kept))
-    elif plan is not None and plan.is_tree:
-        check_inputs(islice(jobs, 1), added, column=column, keep=kept)
-    else:  # they are few enough to be named
-        check_inputs(jobs, added, column=column, keep=kept)
+    if request.on_error == "skip":
+        first_readable(jobs, lambda some: check_inputs(some, added, column=request.column, keep=request.kept))
+    else:  # those that are named are few enough to be looked at all
+        first = islice(jobs, 1) if plan is not None and plan.is_tree else jobs
+        check_inputs(first, added, column=request.column, keep=request.kept)
     scorers = [Scorer(artifact, options) for artifact in artifacts]
     for scorer in scorers:
         scorer.score(["."])  # loads the tokenizer, whose time is not the first job's
-    return scorers, kept
+    return scorers
+
+
+def _begin_night(
+    plan: Plan | None, scorers: Sequence[Scorer], request: FileRequest, display: Display | None
+) -> Night | None:
+    """Begins the run of a plan whose folders of outputs keep what they hold; returns None where none does."""
+    from sentscore.jobs import Night, describe_making
+
+    if plan is None or not plan.states or not scorers:
+        return None
+    night = Night(plan, describe_making(scorers, request.making))
+    night.check()
+    if display is not None and (plan.incremental or night.goes_on):
+        display.show_changes(night.compare())
+    night.begin()
+    return night
+
+
+def _run(
+    jobs: Iterable[Job],
+    night: Night | None,
+    scorers: Sequence[Scorer],
+    request: FileRequest,
+    display: Display | None,
+) -> RunSummary:
+    from sentscore.jobs import run_all, run_job
+
+    def run(job: Job) -> Summary:
+        with display.following(job) if display is not None else nullcontext() as show:
+            return run_job(
+                job,
+                scorers,
+                column=request.column,
+                prefix=request.prefix,
+                keep=request.kept,
+                resume=request.resume,
+                on_progress=show,
+            )
+
+    with display.showing() if display is not None else nullcontext():
+        done = run_all(
+            jobs if night is None else night.jobs(),
+            run if night is None else night.recorded(run),
+            skip_existing=request.skip_existing,
+            on_error=request.on_error,
+            max_bad=request.max_bad,
+            remedy="--skip-existing leaves them out" if night is None else "the same command leaves them out",
+            on_existing=display.show_existing if display is not None else None,
+            on_bad=display.show_bad if display is not None else None,
+            on_summary=display.show_summary if display is not None else None,
+        )
+    if night is not None:
+        night.end()
+    if display is not None:
+        display.show_end(done)
+    return done

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sentscore.errors import InputError, OutputError, UsageError
-from sentscore.formats import KNOWN_FORMATS, Format, Kind, converted_name, parse_file_name, scored_name
-from sentscore.jobs.inputs import SCORED, Argument, Input, Inputs, LeftOut, local_path, parse_argument
+from sentscore.formats import KNOWN_FORMATS, Format, Kind, converted_name, parse_file_name
+from sentscore.jobs.inputs import SCORED, Argument, Inputs, LeftOut, local_path, parse_argument
+from sentscore.jobs.job import Job, allow_replacing, parse_format_of, plan_alone
 from sentscore.jobs.places import (
     Files,
     Tree,
@@ -18,37 +19,10 @@ from sentscore.jobs.places import (
     check_names,
     check_target,
     default_target,
-    has_no_place,
     named_target,
 )
+from sentscore.jobs.state import State
 from sentscore.sinks.targets import STDOUT, Target
-from sentscore.sources.streams import open_stream
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to score, and where the scores go.
-
-    Attributes:
-        inputs: One path, or `-` for stdin; several where each file is one text.
-        format: The format of the input; None to tell it from the first bytes.
-        target: Where the scores go.
-        whole: Whether each input is one text, and a row of one table.
-        input: What was found of the input when it was listed; None where inputs are texts.
-        folder: The folder of all outputs; None where the output has none of its own.
-    """
-
-    inputs: tuple[str, ...]
-    format: Format | None
-    target: Target
-    whole: bool = False
-    input: Input | None = None
-    folder: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """What messages call the inputs."""
-        return self.inputs[0] if len(self.inputs) == 1 else f"{len(self.inputs)} files"
 
 
 @dataclass
@@ -63,6 +37,9 @@ class Plan:
         to: The format of every output; None for that of its input.
         force: Whether a file that exists may be replaced.
         skip_existing: Whether one may exist because its job is going to be left out.
+        incremental: Whether only jobs are wanted that were not done from the same input by the same models and options.
+        states: What the folders of outputs hold, which are locked until the plan is closed. Only a single file's folder
+            has none, unless `incremental` needs one.
         files: How many inputs there were when the plan was checked.
         size: How many bytes they have.
         existing: How many of them had an output.
@@ -76,6 +53,8 @@ class Plan:
     to: Format | None
     force: bool
     skip_existing: bool
+    incremental: bool = False
+    states: dict[Path, State] = field(default_factory=dict)
     files: int = 0
     size: int = 0
     existing: int = 0
@@ -112,6 +91,22 @@ class Plan:
         """How many jobs there were to do when the plan was checked."""
         return self.files - (self.existing if self.skip_existing else 0)
 
+    def close(self) -> None:
+        """Lets other runs write to the folders of outputs."""
+        for state in self.states.values():
+            state.close()
+
+    def state_of(self, job: Job) -> State | None:
+        """Returns what the folder of a job's output holds, if that is kept."""
+        return None if job.folder is None else self.states.get(job.folder)
+
+    def may_exist(self, job: Job) -> bool:
+        """Returns whether a job's output may be there before the job is done."""
+        if self.force or self.skip_existing:
+            return True
+        state = self.state_of(job)
+        return state is not None and (self.incremental or state.unfinished is not None) and state.owns(job.place)
+
     def folder_of(self, argument: Argument) -> Path | None:
         """Returns the folder that an argument's outputs go to; None for a file whose output goes to none.
 
@@ -132,10 +127,10 @@ class Plan:
         inputs = Inputs(argument, any_format=self.format is not None, excluded=folder)
         if folder is None:
             [found] = inputs
-            yield self._allow_replacing(replace(_plan_alone(found.name, self.named, self.format, self.to), input=found))
+            yield self._allow_replacing(replace(plan_alone(found.name, self.named, self.format, self.to), input=found))
             return
         for found in inputs:
-            source = self.format or _parse_format_of(found.name)
+            source = self.format or parse_format_of(found.name)
             path = folder / found.relative
             if self.to is not None:
                 path = path.with_name(converted_name(path.name, self.to))
@@ -154,6 +149,7 @@ def plan_jobs(
     format: Format | None,
     force: bool,
     skip_existing: bool = False,
+    incremental: bool = False,
     to: Format | None = None,
 ) -> Plan:
     """Plans a job for each input that is a table, and checks all of them.
@@ -165,7 +161,11 @@ def plan_jobs(
         format: The format of every input; None to go by the names.
         force: Whether a file that exists may be replaced.
         skip_existing: Whether one may exist because its job is going to be left out.
+        incremental: Whether only jobs are wanted that were not done from the same input by the same models and options.
         to: The format of every output; None for that of its input, or the one that the name of the output tells.
+
+    Returns:
+        The plan, which has to be closed.
 
     Raises:
         UsageError: The options do not fit together, or a name does not tell a format.
@@ -181,8 +181,13 @@ def plan_jobs(
     folder = _choose_folder(arguments, output)
     if to is not None and output not in {None, STDOUT} and folder is None:
         raise UsageError(f"--to: the name of --output {output} tells its format: give one of the two")
-    plan = Plan(arguments, folder, None if folder else output, format, to, force, skip_existing)
-    _check_plan(plan)
+    plan = Plan(arguments, folder, None if folder else output, format, to, force, skip_existing, incremental)
+    try:
+        _open_states(plan)
+        _check_plan(plan)
+    except BaseException:
+        plan.close()
+        raise
     return plan
 
 
@@ -203,11 +208,6 @@ def plan_whole(inputs: Sequence[str], *, output: str | None, force: bool) -> Job
     check_target(target, Files(inputs), may_exist=force)
     job = Job(tuple(inputs), None, target, whole=True)
     return allow_replacing(job) if force else job
-
-
-def allow_replacing(job: Job) -> Job:
-    """Returns the job with an output that may be replaced."""
-    return job if job.target.device else replace(job, target=replace(job.target, replace=True))
 
 
 def _local_output(output: str) -> str:
@@ -241,30 +241,19 @@ def _choose_folder(arguments: Sequence[Argument], output: str | None) -> Path | 
     return folder
 
 
-def _parse_format_of(name: str) -> Format:
-    found = parse_file_name(name)
-    if found is None:
-        if Path(name).is_dir() or not Path(name).exists():
-            with open_stream(name):  # its error says more than one about the name
-                pass
-        raise UsageError(f"{name}: its name does not tell a format ({KNOWN_FORMATS}): give --format")
-    return found
+def _open_states(plan: Plan) -> None:
+    """Opens what the folders of outputs hold, where the jobs are many or `--incremental` has to know.
 
-
-def _plan_alone(name: str, output: str | None, format: Format | None, to: Format | None) -> Job:
-    """Plans the job of an input that is named itself, and whose output goes to no folder of outputs."""
-    stdin = name == STDOUT
-    # Without --format, the first bytes tell the format of stdin.
-    source = format or (None if stdin else _parse_format_of(name))
-    plain = to or (Format(source.kind) if source else None)
-    if output is None and not stdin:
-        path = Path(name)
-        if has_no_place(path):
-            raise UsageError(f"{name}: is no file that another could lie beside: give an --output, such as -o -")
-        return Job((name,), source, default_target(path.with_name(scored_name(path.name, to)), to or source))
-    if output is None or output == STDOUT:
-        return Job((name,), source, Target(None, plain))
-    return Job((name,), source, named_target(Path(output), plain))
+    Raises:
+        UsageError: There is no folder of outputs, which `--incremental` needs.
+        OutputError: Another run is writing to a folder.
+    """
+    alone = [argument.name for argument in plan.arguments if plan.folder_of(argument) is None]
+    if plan.incremental and alone:
+        raise UsageError(f"--incremental: the output of {alone[0]} is in no folder of outputs: give -o FOLDER/")
+    if plan.incremental or plan.is_tree or len(plan.arguments) > 1:
+        for folder in plan.folders:
+            plan.states[folder] = State(folder)
 
 
 def _check_plan(plan: Plan) -> None:
@@ -281,7 +270,6 @@ def _check_plan(plan: Plan) -> None:
         for argument in plan.arguments
         if argument.root is not None
     ]
-    may_exist = plan.force or plan.skip_existing
     may_meet = len(plan.arguments) > 1 or plan.to is not None
     seen: set[int] = set()  # of hashes, which are smaller than paths
     plan.left_out = LeftOut()
@@ -302,7 +290,10 @@ def _check_plan(plan: Plan) -> None:
             for tree in trees:
                 tree.check(path, place)
             if not is_new:
-                check_target(job.target, named, may_exist=may_exist, or_else="--skip-existing to leave it out, ")
+                or_else = "--skip-existing to leave it out, "
+                if plan.state_of(job) is not None and not plan.incremental:
+                    or_else = f"--incremental to score what is new or changed, {or_else}"
+                check_target(job.target, named, may_exist=plan.may_exist(job), or_else=or_else)
                 plan.existing += job.target.exists
         if plan.files == files:
             raise _nothing_found(argument, plan.left_out)

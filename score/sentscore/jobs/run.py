@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ import pyarrow as pa
 from sentscore._version import __version__
 from sentscore.columns import POSITIVE_FROM, result_columns, result_names
 from sentscore.formats import Kind
+from sentscore.jobs.job import Job
 from sentscore.jobs.journal import FORMAT_VERSION, Journal, open_journal, remove_journal
 from sentscore.jobs.pipeline import Stages, score_blocks
-from sentscore.jobs.plan import Job
 from sentscore.model.cpu import describe_arithmetic
 from sentscore.model.cuda import device_name
 from sentscore.progress import Progress
@@ -167,10 +167,21 @@ def run_job(
 
 def provenance(scorers: Sequence[Scorer]) -> bytes:
     """Returns what the Parquet schema metadata says about where the results come from, as JSON."""
-    entries = [
+    return json.dumps({"models": _describe_models(scorers), "version": __version__}).encode()
+
+
+def describe_making(scorers: Sequence[Scorer], options: Mapping[str, object]) -> dict[str, object]:
+    """Returns what an output depends on besides its input, as it stands in JSON.
+
+    A score moves with the model and the precision alone, so the versions of sentscore and of libraries are not in it.
+    """
+    return {"models": _describe_models(scorers), "options": dict(options)}
+
+
+def _describe_models(scorers: Sequence[Scorer]) -> list[dict[str, str]]:
+    return [
         {"name": each.name, "manifest_sha256": each.manifest_sha256, "precision": each.precision} for each in scorers
     ]
-    return json.dumps({"models": entries, "version": __version__}).encode()
 
 
 def _open_source(

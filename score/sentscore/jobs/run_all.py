@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from sentscore.errors import InputError, SentscoreError, UsageError
 from sentscore.files import sweep_folder
+from sentscore.jobs.job import Job
 from sentscore.jobs.journal import remove_journal
-from sentscore.jobs.plan import Job
 from sentscore.jobs.run import ModelSummary, Summary
 
 OnError = Literal["stop", "skip"]
@@ -87,6 +87,7 @@ def run_all(
     skip_existing: bool = False,
     on_error: OnError = "stop",
     max_bad: int | None = None,
+    remedy: str = "--skip-existing leaves them out",
     on_existing: Callable[[Job], None] | None = None,
     on_bad: Callable[[Job, SentscoreError], None] | None = None,
     on_summary: Callable[[Summary], None] | None = None,
@@ -99,6 +100,7 @@ def run_all(
         skip_existing: Whether to leave out those whose outputs exist.
         on_error: Whether to stop at an input that cannot be read, or to skip it. What is skipped leaves no file.
         max_bad: The most inputs that are skipped before one is an error; None for no bound.
+        remedy: What an error says of the inputs that are finished.
         on_existing: Is called for each job that `skip_existing` leaves out.
         on_bad: Is called for each input that is skipped, with its error.
         on_summary: Is called after each job.
@@ -130,7 +132,7 @@ def run_all(
             if on_summary is not None:
                 on_summary(summary)
     except (KeyboardInterrupt, SentscoreError) as error:
-        for note in _describe_stop(error, done, max_bad):
+        for note in _describe_stop(error, done, max_bad, remedy):
             error.add_note(note)
         raise
     return done
@@ -167,10 +169,10 @@ def _leave_nothing(job: Job) -> None:
         remove_journal(job.target.path)
 
 
-def _describe_stop(error: BaseException, done: RunSummary, max_bad: int | None) -> list[str]:
+def _describe_stop(error: BaseException, done: RunSummary, max_bad: int | None, remedy: str) -> list[str]:
     notes = []
     if done.bad and done.bad == max_bad and isinstance(error, InputError | UsageError):
         notes.append(f"skipped before: {done.name_bad()}, the most that --max-bad {max_bad} allows")
     if done.outputs and isinstance(error, KeyboardInterrupt | InputError | UsageError):
-        notes.append(f"inputs finished: the first {done.outputs:,}; --skip-existing leaves them out")
+        notes.append(f"inputs finished: {done.outputs:,}; {remedy}")
     return notes

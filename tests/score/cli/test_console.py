@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sentscore.cli.console import Display, format_run, format_summary, progress_bar
+from sentscore.cli.console import Display, format_changes, format_run, format_summary, progress_bar
 from sentscore.errors import InputError
-from sentscore.jobs import RunSummary, plan_jobs
+from sentscore.jobs import Changes, RunSummary, plan_jobs
 from sentscore.jobs.pipeline import Stages
 from sentscore.jobs.run import ModelSummary, Summary
 from sentscore.progress import Progress
@@ -101,6 +101,24 @@ def test_the_summary_of_a_folder_names_what_was_skipped_and_counts_what_was_left
         f"{tmp_path}: 0 files, 0 rows, 0 scored, 0 empty, 0 reviews/s -> {tmp_path}.scored; "
         "left out 1 of unknown formats"
     )
+
+
+def test_twenty_outputs_whose_inputs_are_gone_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    changes = Changes()
+    for number in range(1_025):
+        changes.add_gone(str(number))
+    for change in ("new", "changed", "made by another", "same", "same"):
+        changes.add(change)
+    plan = plan_jobs([str(tmp_path)], output=None, format=None, force=False, incremental=True)
+    line = format_changes(plan, changes)
+    assert line.startswith(
+        f"{tmp_path}: 1 new, 1 changed, 1 made by another model or other options, 2 as they were; "
+        "1,025 outputs stay whose inputs are gone: 0, 1, 2, "
+    )
+    assert line.endswith(" 18, 19 and 1,005 more")
+    plan.incremental = False
+    assert format_changes(plan, changes) == f"{tmp_path}: the run that was not finished goes on: 2 of 5 files are done"
 
 
 def test_the_bar_of_a_folder_begins_anew_with_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ class TestFile:
         out = tmp_path / "out"
         result = invoke("file", tmp_path / "a.txt", tmp_path / "b.jsonl", "-m", tiny_artifact, "-o", f"{out}/")
         assert (result.exit_code, len(result.stderr.splitlines())) == (0, 2)
-        assert files(out) == ["a.txt", "b.jsonl"]
+        assert files(out) == ["_sentscore.jsonl", "a.txt", "b.jsonl"]
 
     def test_whole_files(self, tmp_path: Path, tiny_artifact: Path, invoke) -> None:
         for name in ("a.txt", "b.md"):

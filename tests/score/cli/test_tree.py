@@ -39,11 +39,9 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_bad_file_stops_the_job_or_is_skipped(lake: Path, tiny_artifact: Path, invoke, assert_one_line) -> None:
     result = invoke("file", "lake", "-m", tiny_artifact, "-c", "review")
-    message = (
-        r"lake/dt=1/part-1\.parquet: not a whole .*; inputs finished: the first 6; --skip-existing leaves them out"
-    )
+    message = r"lake/dt=1/part-1\.parquet: not a whole .*; inputs finished: 6; the same command leaves them out"
     assert_one_line(result, 3, message)
-    assert len(tree(lake.with_name("lake.scored"))) == 6
+    assert len(tree(lake.with_name("lake.scored"))) == 6 + 1
     result = invoke(
         "file", "lake", "-m", tiny_artifact, "-c", "review", "--on-error", "skip", "--skip-existing", "--threads", "1"
     )
@@ -58,7 +56,9 @@ def test_a_bad_file_stops_the_job_or_is_skipped(lake: Path, tiny_artifact: Path,
         r"left out 6 whose outputs exist, 1 with names that begin with \. or _, 1 of unknown formats",
         last,
     )
-    expected = {name for name in tree(lake) if not name.endswith(("_SUCCESS", ".doc"))} - set(BAD)
+    expected = {"_sentscore.jsonl"} | {name for name in tree(lake) if not name.endswith(("_SUCCESS", ".doc"))} - set(
+        BAD
+    )
     assert set(tree(lake.with_name("lake.scored"))) == expected
     table = pq.read_table(lake.with_name("lake.scored") / "dt=2" / "part-3.parquet", partitioning=None)
     assert table.schema.names == ["id", "title", "review", "sentiment", "score"]
@@ -70,7 +70,7 @@ def test_so_many_bad_files_are_skipped(lake: Path, tiny_artifact: Path, invoke) 
     result = invoke("file", "lake", "-m", tiny_artifact, "-c", "review", "--on-error", "skip", "--max-bad", "1")
     assert result.exit_code == 3
     assert "skipped before: lake/dt=1/part-1.parquet, the most that --max-bad 1 allows" in result.stderr
-    assert len(tree(lake.with_name("lake.scored"))) == 8
+    assert len(tree(lake.with_name("lake.scored"))) == 8 + 1
 
 
 def test_a_pattern_into_a_new_folder_in_another_format(lake: Path, tiny_artifact: Path, invoke) -> None:
@@ -78,7 +78,9 @@ def test_a_pattern_into_a_new_folder_in_another_format(lake: Path, tiny_artifact
     result = invoke("file", *arguments, "-m", tiny_artifact)
     assert (result.exit_code, result.stderr.count("\n")) == (0, 1)
     found = tree(lake.with_name("new"))
-    assert sorted(found) == [f"out/dt={day}/part-{part}.csv" for day in range(3) for part in (2, 3)]
+    assert sorted(found) == ["out/_sentscore.jsonl"] + [
+        f"out/dt={day}/part-{part}.csv" for day in range(3) for part in (2, 3)
+    ]
     assert found["out/dt=0/part-2.csv"].startswith(b"id,title,sentiment,score\n1,x,")
 
 
