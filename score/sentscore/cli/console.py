@@ -121,7 +121,7 @@ class Display:
 
     def show_bad(self, job: Job, error: SentscoreError) -> None:
         """Shows that an input was skipped, and why."""
-        message = " ".join(str(error).split())
+        message = " ".join(error.to_command_line().split())
         echo_line(f"skipped: {message}" if job.name in message else f"skipped: {job.name}: {message}", err=True)
 
     def show_summary(self, summary: Summary) -> None:

@@ -297,7 +297,7 @@ def _run(
             skip_existing=request.skip_existing,
             on_error=request.on_error,
             max_bad=request.max_bad,
-            remedy="--skip-existing leaves them out" if night is None else "the same command leaves them out",
+            remedy=_describe_remedy(night, request),
             on_existing=display.show_existing if display is not None else None,
             on_bad=display.show_bad if display is not None else None,
             on_summary=display.show_summary if display is not None else None,
@@ -307,3 +307,10 @@ def _run(
     if display is not None:
         display.show_end(done)
     return done
+
+
+def _describe_remedy(night: Night | None, request: FileRequest) -> str:
+    """Returns what an error says of the inputs that are finished, with `{}` for their number."""
+    if night is not None:
+        return "{}; the same command leaves them out"
+    return "the first {}; leave them out" if request.force else "the first {}; --skip-existing leaves them out"

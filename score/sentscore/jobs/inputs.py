@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from collections.abc import Iterator
@@ -278,18 +279,10 @@ def _translate(pattern: tuple[str, ...]) -> str:
 
 def _translate_part(part: str) -> str:
     signs = {"*": "[^/]*", "?": "[^/]"}
-    tokens = re.findall(r"\[!?\]?[^\]]*\]|(?s:.)", part)
-    return "".join(
-        signs.get(token) or (_translate_class(token) if len(token) > 1 else re.escape(token)) for token in tokens
-    )
-
-
-def _translate_class(token: str) -> str:
-    """Returns the regular expression of a glob's characters in brackets."""
-    signs = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
-    negated = signs.startswith("!")
-    signs = signs[negated:]
-    if signs.startswith("]"):
-        signs = "\\" + signs
-    signs = signs.replace("^", r"\^").replace("&&", r"&\&").replace("||", r"|\|").replace("~~", r"~\~")
-    return f"[{'^' if negated else ''}{signs}]"
+    out = ""
+    for token in re.findall(r"\[!?+\]?+[^\]]*+\]|(?s:.)", part):
+        if len(token) > 1:  # characters in brackets, which Python's own expression of them stands for
+            out += "(?!/)" + fnmatch.translate(token).removeprefix("(?s:")[: -len(r")\Z")]
+        else:
+            out += signs.get(token) or re.escape(token)
+    return out

@@ -87,7 +87,7 @@ def run_all(
     skip_existing: bool = False,
     on_error: OnError = "stop",
     max_bad: int | None = None,
-    remedy: str = "--skip-existing leaves them out",
+    remedy: str = "the first {}; --skip-existing leaves them out",
     on_existing: Callable[[Job], None] | None = None,
     on_bad: Callable[[Job, SentscoreError], None] | None = None,
     on_summary: Callable[[Summary], None] | None = None,
@@ -100,7 +100,7 @@ def run_all(
         skip_existing: Whether to leave out those whose outputs exist.
         on_error: Whether to stop at an input that cannot be read, or to skip it. What is skipped leaves no file.
         max_bad: The most inputs that are skipped before one is an error; None for no bound.
-        remedy: What an error says of the inputs that are finished.
+        remedy: What an error says of the inputs that are finished, with `{}` for their number.
         on_existing: Is called for each job that `skip_existing` leaves out.
         on_bad: Is called for each input that is skipped, with its error.
         on_summary: Is called after each job.
@@ -174,5 +174,5 @@ def _describe_stop(error: BaseException, done: RunSummary, max_bad: int | None, 
     if done.bad and done.bad == max_bad and isinstance(error, InputError | UsageError):
         notes.append(f"skipped before: {done.name_bad()}, the most that --max-bad {max_bad} allows")
     if done.outputs and isinstance(error, KeyboardInterrupt | InputError | UsageError):
-        notes.append(f"inputs finished: {done.outputs:,}; {remedy}")
+        notes.append(f"inputs finished: {remedy.format(f'{done.outputs:,}')}")
     return notes

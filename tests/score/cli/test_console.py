@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sentscore.cli.console import Display, format_changes, format_run, format_summary, progress_bar
-from sentscore.errors import InputError
+from sentscore.errors import Argument, InputError
 from sentscore.jobs import Changes, RunSummary, plan_jobs
 from sentscore.jobs.pipeline import Stages
 from sentscore.jobs.run import ModelSummary, Summary
@@ -135,11 +135,11 @@ def test_the_bar_of_a_folder_begins_anew_with_each_file(tmp_path: Path, monkeypa
             with display.following(job) as show:
                 assert show is not None
                 show(Progress(f"{number}.csv", 7 * number, 100))
-        display.show_bad(job, InputError("b.csv: is\ndamaged"))
+        display.show_bad(job, InputError("b.csv: is\ndamaged: name a ", Argument("column")))
     assert "1/2 1.csv" in terminal.getvalue()
     assert "2/2 2.csv" in terminal.getvalue()
     assert "14 reviews" in terminal.getvalue()
-    assert f"skipped: {job.name}: b.csv: is damaged" in terminal.getvalue()
+    assert f"skipped: {job.name}: b.csv: is damaged: name a --column" in terminal.getvalue()
 
 
 def test_a_terminal_gets_a_bar_and_the_summary(reviews: Path, tiny_artifact: Path) -> None:

@@ -55,6 +55,8 @@ ALL = ["dt=1/a.csv.gz", "dt=1/b.parquet", "dt=2.csv", "dt=2/c.parquet"]
         ("lake/*.scored.csv", ["e.scored.csv"]),
         ("lake/dt=2/.*/*", [".crc/d.parquet"]),
         ("lake/none/*.csv", []),
+        ("lake/dt=1[!x]a.csv.gz", []),
+        ("lake/[]", []),
         ("[1].csv", ["[1].csv"]),
         ("lake/dt=1/b.parquet", ["b.parquet"]),
     ],

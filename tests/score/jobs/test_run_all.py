@@ -46,7 +46,7 @@ def test_it_stops_at_a_bad_input(jobs: list[Job], run) -> None:
     with pytest.raises(InputError, match=r"b\.csv: is damaged") as caught:
         run_all(jobs, run, on_summary=seen.append)
     assert len(seen) == 1
-    assert caught.value.__notes__ == ["inputs finished: 1; --skip-existing leaves them out"]
+    assert caught.value.__notes__ == ["inputs finished: the first 1; --skip-existing leaves them out"]
 
 
 def test_it_skips_bad_inputs(jobs: list[Job], run) -> None:
@@ -119,7 +119,7 @@ def test_an_interrupt_says_what_is_finished(jobs: list[Job]) -> None:
 
     with pytest.raises(KeyboardInterrupt) as caught:
         run_all(jobs, run)
-    assert caught.value.__notes__ == ["inputs finished: 2; --skip-existing leaves them out"]
+    assert caught.value.__notes__ == ["inputs finished: the first 2; --skip-existing leaves them out"]
 
 
 def test_twenty_names_are_kept_of_those_that_are_bad() -> None:
