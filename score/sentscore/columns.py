@@ -94,6 +94,39 @@ def check_names_free(source: str, names: Iterable[str], added: Sequence[str]) ->
         raise UsageError(f"{source}: has a column '{taken[0]}' already: give the new ones a ", Argument("prefix"))
 
 
+def parse_keep(values: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of columns that values of `--keep` hold, between commas.
+
+    Raises:
+        UsageError: A name is empty, not UTF-8, or given twice.
+    """
+    names = tuple(name for value in values for name in value.split(","))
+    for name in names:
+        check_utf_8(Argument("keep"), name)
+        if not name:
+            raise UsageError(f"--keep {','.join(values)}: a name is empty: give columns, as in --keep id,date")
+        if names.count(name) > 1:
+            raise UsageError(f"--keep {name}: given twice: name each column once")
+    return names
+
+
+def find_columns(source: str, schema: pa.Schema, names: Sequence[str]) -> list[int]:
+    """Returns the indices of the columns with these names.
+
+    Raises:
+        InputError: There is no such column, or several have the name.
+    """
+    found = []
+    for name in names:
+        indices = schema.get_all_field_indices(name)
+        if not indices:
+            raise InputError(f"{source}: no column '{name}' to keep; it has {list_names(schema.names)}")
+        if len(indices) > 1:
+            raise InputError(f"{source}: {len(indices)} columns are named '{name}': rename all but one")
+        found.append(indices[0])
+    return found
+
+
 def result_names(models: Sequence[str], prefix: str = "") -> list[str]:
     """Returns the names of the columns that models' results get, in order.
 

@@ -19,9 +19,11 @@ from sentscore.errors import OutputError, first_line
 _AT_FDCWD: Final = -100  # of Linux: names are looked up in the current folder
 _RENAME_NOREPLACE: Final = 1
 
+_HIDDEN_PREFIX: Final = ".sentscore-"
+
 
 @contextmanager
-def new_file(path: Path, *, parents: bool = False, replace: bool = True) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, parents: bool = False, replace: bool = True, sweep: bool = True) -> Iterator[BinaryIO]:
     """Opens a new file that takes its place when the body of the `with` ends well, and is removed otherwise.
 
     A symbolic link stays, and the file that it points to is the one that is made. The mode follows the umask. What
@@ -32,6 +34,8 @@ def new_file(path: Path, *, parents: bool = False, replace: bool = True) -> Iter
         parents: Whether to make the folders above it.
         replace: Whether to replace a file that is there. Otherwise it stays, even one that another process makes while
             the body runs.
+        sweep: Whether to look in the folder for what killed processes have left of the file. That takes time with the
+            number of files there, so who makes many uses `sweep_folder` once.
 
     Raises:
         OutputError: The folder cannot be written to, the disk is full, at any write inside the body too, or a file
@@ -44,7 +48,8 @@ def new_file(path: Path, *, parents: bool = False, replace: bool = True) -> Iter
                 place.parent.mkdir(parents=True, exist_ok=True)
             if not replace and os.path.lexists(place):
                 raise _appeared(path)
-            _remove_leftovers(path)
+            if sweep:
+                _remove_leftovers(path)
             # Names are looked up in the open folder, so that the part can be removed after the folder was moved away.
             folder = stack.enter_context(_open_folder(place.parent))
         part = _Part(path, folder)
@@ -80,6 +85,15 @@ def write_file(path: Path, content: bytes) -> None:
     """
     with new_file(path, parents=True) as file:
         file.write(content)
+
+
+def sweep_folder(folder: Path) -> None:
+    """Removes the parts of files that killed processes have left in a folder; a process at work has locked its own."""
+    with suppress(OSError):
+        for left in folder.glob(f"{_HIDDEN_PREFIX}*.part"):
+            with suppress(OSError), _open_own(left) as descriptor:
+                if left.is_file() and lock(descriptor):
+                    left.unlink()
 
 
 @contextmanager
@@ -132,7 +146,7 @@ def hidden_sibling(path: Path, suffix: str) -> Path:
     """
     place = Path(os.path.realpath(path))
     digits = hashlib.blake2b(os.fsencode(place.name), digest_size=8).hexdigest()
-    return place.parent / f".sentscore-{digits}.{suffix}"
+    return place.parent / f"{_HIDDEN_PREFIX}{digits}.{suffix}"
 
 
 def lock(file: BinaryIO | int) -> bool | None:

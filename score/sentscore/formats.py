@@ -37,6 +37,11 @@ class Format:
     kind: Kind
     compression: Compression | None = None
 
+    @property
+    def ending(self) -> str:
+        """The ending of a file's name that stands for this format, such as `.csv.gz`."""
+        return f".{self.kind}" + (_ENDINGS[self.compression] if self.compression else "")
+
 
 DELIMITERS: Final = {Kind.CSV: ",", Kind.TSV: "\t"}
 """The character between the fields of a row."""
@@ -51,6 +56,7 @@ _KINDS = {
     ".txt": Kind.TXT,
 }
 _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
+_ENDINGS = {compression: ending for ending, compression in _COMPRESSIONS.items()}
 _MAGIC = {b"\x1f\x8b": Compression.GZIP, b"\x28\xb5\x2f\xfd": Compression.ZSTD}
 
 KNOWN_FORMATS = ".parquet, .csv, .tsv, .jsonl or .txt, each also with .gz or .zst"
@@ -82,15 +88,15 @@ def parse_compression(name: str) -> Compression | None:
     return _COMPRESSIONS.get(Path(name).suffix.lower())
 
 
-def parse_format(value: str) -> Format:
-    """Returns the format that a value of `--format` stands for: `csv`, `.csv` or `csv.gz`.
+def parse_format(value: str, *, option: str = "--format") -> Format:
+    """Returns the format that an option's value stands for: `csv`, `.csv` or `csv.gz`.
 
     Raises:
         UsageError: The value is not a known format.
     """
     found = parse_file_name("x." + value.lstrip("."))
     if found is None:
-        raise UsageError(f"--format {value}: not a known format; give {KNOWN_FORMATS}")
+        raise UsageError(f"{option} {value}: not a known format; give {KNOWN_FORMATS}")
     return found
 
 
@@ -109,7 +115,14 @@ def detect_kind(head: bytes) -> Kind:
     return Kind.JSONL if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else Kind.TXT
 
 
-def scored_name(name: str) -> str:
-    """Returns the default name of a scored file: `reviews.scored.csv.gz` for `reviews.csv.gz`."""
+def scored_name(name: str, to: Format | None = None) -> str:
+    """Returns the default name of a scored file: `reviews.scored.csv.gz` for `reviews.csv.gz`, or in another format."""
+    if to is not None:
+        name = converted_name(name, to)
     stem, ending = split_name(name)
     return f"{stem}.scored{ending}"
+
+
+def converted_name(name: str, to: Format) -> str:
+    """Returns a file's name in another format: `reviews.csv.gz` for `reviews.parquet`. An unknown ending stays."""
+    return (split_name(name)[0] if parse_file_name(name) else name) + to.ending

@@ -65,9 +65,11 @@ def several_case(rng: random.Random, _model: Path) -> Case:
         files[names[-1]] = b"text\n\xff" + files[names[-1]]
     into = rng.random() < 0.5
     outputs = [name.replace(b".", b".scored.") for name in names]
+    own: list[bytes] = []  # of the folder of outputs
     if into:
         files[b"out/keep"] = b"mine"
-        outputs = [b"out/" + name for name in outputs]
+        outputs = [b"out/" + name for name in names]
+        own = [b"out/_sentscore.jsonl"] if count > 1 else []
     args = ("file", *map(os.fsdecode, names), *(("-o", "out") if into else ()))
 
     def check(ended: Ended) -> Iterator[Complaint]:
@@ -76,8 +78,8 @@ def several_case(rng: random.Random, _model: Path) -> Case:
             yield from check_results(ended, each, [row[-2] for row in rows], [row[-1] for row in rows])
 
     if bad:  # which outputs are there depends on when the fault is seen, so only hidden files count as left
-        return Case("several, one bad", args, files, exits(3), frozenset(outputs[:-1]), keeps=True)
-    return Case("several", args, files, exits(0), frozenset(outputs), check)
+        return Case("several, one bad", args, files, exits(3), frozenset(outputs[:-1] + own), keeps=True)
+    return Case("several", args, files, exits(0), frozenset(outputs + own), check)
 
 
 def planted_case(rng: random.Random, _model: Path) -> Case:

@@ -15,6 +15,8 @@ from sentscore.columns import (
     count_dictionary_bytes,
     describe_columns,
     explanation_names,
+    find_columns,
+    parse_keep,
     result_columns,
     result_names,
 )
@@ -133,3 +135,29 @@ class TestCountingBytes:
         seen: set[int] = set()
         assert count_dictionary_bytes(rows, seen) >= 1_001
         assert count_dictionary_bytes(rows.slice(1), seen) == 0
+
+
+class TestColumnsToKeep:
+    def test_names_stand_between_commas(self) -> None:
+        assert parse_keep(["id,date", "a b"]) == ("id", "date", "a b")
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ([""], "--keep : a name is empty"),
+            (["id,,date"], "--keep id,,date: a name is empty"),
+            (["id", "date,id"], "--keep id: given twice"),
+            (["caf\udce9"], "not UTF-8"),
+        ],
+    )
+    def test_what_names_no_columns(self, values: list[str], message: str) -> None:
+        with pytest.raises(UsageError, match=message):
+            parse_keep(values)
+
+    def test_they_are_found_in_the_order_asked_for(self) -> None:
+        schema = pa.schema([("a", pa.int8()), ("b", pa.int8()), ("c", pa.int8()), ("c", pa.int8())])
+        assert find_columns("f", schema, ["b", "a"]) == [1, 0]
+        with pytest.raises(InputError, match="f: no column 'd' to keep; it has 'a', 'b', 'c', 'c'"):
+            find_columns("f", schema, ["a", "d"])
+        with pytest.raises(InputError, match="f: 2 columns are named 'c'"):
+            find_columns("f", schema, ["c"])

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import pytest
 
 from sentscore.errors import OutputError
-from sentscore.files import hidden_sibling, lock, new_file, new_folder, write_file
+from sentscore.files import hidden_sibling, lock, new_file, new_folder, sweep_folder, write_file
 
 NOBODY = 65_534
 
@@ -59,6 +59,19 @@ class TestLeftovers:
             part.touch()
         write_file(tmp_path / "a.csv", b"text")
         assert files(tmp_path) == sorted([other.name, "a.csv"])
+
+    def test_those_of_a_whole_folder_are_removed_at_once(self, tmp_path: Path) -> None:
+        for name in ("a.csv", "b.csv"):
+            hidden_sibling(tmp_path / name, "0123abcd.part").touch()
+        hidden_sibling(tmp_path / "a.csv", "scores").touch()
+        (tmp_path / "mine.part").touch()
+        with new_file(tmp_path / "c.csv", sweep=False) as slow:
+            slow.write(b"slow")
+            assert len(files(tmp_path)) == 5
+            sweep_folder(tmp_path)
+            assert len(files(tmp_path)) == 3
+        assert files(tmp_path) == sorted([hidden_sibling(tmp_path / "a.csv", "scores").name, "c.csv", "mine.part"])
+        sweep_folder(tmp_path / "none")
 
     def test_what_another_process_is_writing_stays(self, tmp_path: Path) -> None:
         with new_file(tmp_path / "a.csv") as slow:

@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from sentscore.errors import UsageError
-from sentscore.formats import Compression, Format, Kind, detect_kind, parse_file_name, parse_format, scored_name
+from sentscore.formats import (
+    Compression,
+    Format,
+    Kind,
+    converted_name,
+    detect_kind,
+    parse_file_name,
+    parse_format,
+    scored_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +59,25 @@ def test_unknown_format_option_is_a_usage_error(value: str) -> None:
 )
 def test_default_output_name(name: str, expected: str) -> None:
     assert scored_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "converted", "scored"),
+    [
+        ("reviews.csv.gz", "parquet", "reviews.parquet", "reviews.scored.parquet"),
+        ("reviews.PQ", "csv.zst", "reviews.csv.zst", "reviews.scored.csv.zst"),
+        ("2024.01.dat", "tsv", "2024.01.dat.tsv", "2024.01.dat.scored.tsv"),
+        ("part-0", "jsonl.gz", "part-0.jsonl.gz", "part-0.scored.jsonl.gz"),
+    ],
+)
+def test_a_name_in_another_format(name: str, to: str, converted: str, scored: str) -> None:
+    assert converted_name(name, parse_format(to)) == converted
+    assert scored_name(name, parse_format(to)) == scored
+
+
+def test_the_option_of_an_unknown_format_is_named() -> None:
+    with pytest.raises(UsageError, match="--to xls: not a known format"):
+        parse_format("xls", option="--to")
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sentscore.cli.json_log import JsonLog
-from sentscore.cli.lines import echo_line
 from sentscore.cli.options import (
     DEFAULT_MODELS,
     BatchTokensOption,
@@ -23,13 +23,14 @@ from sentscore.cli.options import (
     ThreadsOption,
 )
 from sentscore.cli.recording import Recorder
+from sentscore.cli.request import FileRequest, check_request
 from sentscore.cli.signals import nothing_begun
-from sentscore.errors import UsageError
+from sentscore.errors import InputError, SentscoreError
 from sentscore.model.options import DEFAULT_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
-    from sentscore.jobs import Job, Summary
-    from sentscore.progress import Progress
+    from sentscore.cli.console import Display
+    from sentscore.jobs import Job, Night, Plan, RunSummary, Summary
     from sentscore.scorer import Scorer
 
 LogFormat = Literal["text", "json"]
@@ -43,7 +44,8 @@ def file_cli(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Parquet, CSV, TSV, JSONL or text files, also .gz or .zst. - stands for stdin.",
+            help="Parquet, CSV, TSV, JSONL or text files, also .gz or .zst; folders of them; or patterns such as "
+            "'lake/**/*.parquet'. - stands for stdin.",
             show_default=False,
         ),
     ],
@@ -54,9 +56,17 @@ def file_cli(
         typer.Option(
             "--output",
             "-o",
-            help="A file, whose name tells its format, a folder, or - for stdout.  "
-            "[default: NAME.scored.EXT beside the input; stdout for stdin]",
+            help="A file, whose name tells its format, a folder, which is made, or - for stdout.  "
+            "[default: NAME.scored.EXT beside a file; NAME.scored/ beside a folder; stdout for stdin]",
         ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="The format of the outputs, such as parquet or csv.gz.  [default: the inputs']"),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="COLUMN,...", help="Write these columns and the scores alone.  [default: all]"),
     ] = None,
     prefix: Annotated[str, typer.Option("--prefix", help="What the names of the new columns begin with.")] = "",
     device: DeviceOption = "auto",
@@ -75,6 +85,23 @@ def file_cli(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out inputs whose outputs exist.")
     ] = False,
+    incremental: Annotated[
+        bool,
+        typer.Option(
+            "--incremental",
+            help="Score only what is new in the inputs or has changed, or was scored by another model or option.",
+        ),
+    ] = False,
+    on_error: Annotated[
+        Literal["stop", "skip"],
+        typer.Option(
+            "--on-error", help="What to do about an input that cannot be read. After skip the exit code is 3."
+        ),
+    ] = "stop",
+    max_bad: Annotated[
+        int | None,
+        typer.Option("--max-bad", min=0, help="Stop if --on-error skip would skip more inputs.  [default: no bound]"),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option("--resume/--no-resume", help="Use the scores that a stopped run has left beside the output."),
@@ -96,41 +123,39 @@ def file_cli(
 
     sentscore file reviews.parquet --model lstm
     """
-    from sentscore.cli.console import format_summary
-
     log = JsonLog() if log_format == "json" else None
     recorder = Recorder(report, metrics, _list_options(context))
-    file(
+    done = file(
         inputs,
         models=model or DEFAULT_MODELS,
         options=ModelOptions(device, precision, batch_tokens, threads),
         column=column,
         output=output,
+        to=to,
+        keep=keep,
         prefix=prefix,
         whole=whole,
         format=format,
         force=force,
         skip_existing=skip_existing,
+        incremental=incremental,
+        on_error=on_error,
+        max_bad=max_bad,
         resume=resume,
         explain=explain,
         recorder=recorder,
-        show_progress=log is None,
-        on_progress=log.progress if log else None,
-        on_models=log.models if log else None,
-        on_skip=log.left_out if log else _echo_left_out,
-        on_summary=log.scored if log else lambda summary: echo_line(format_summary(summary), err=True),
+        shown=log is None,
+        log=log,
     )
     if log:
         log.finished(recorder.run)
+    if done.bad:
+        raise typer.Exit(InputError.exit_code)
 
 
 def _list_options(context: typer.Context) -> dict[str, object]:
     """Returns the values of all options by their names, as the report tells them."""
     return {name: str(value) if isinstance(value, Path) else value for name, value in context.params.items()}
-
-
-def _echo_left_out(job: Job) -> None:
-    echo_line(f"{job.name}: left out, for {job.target.name} exists", err=True)
 
 
 def file(
@@ -140,154 +165,241 @@ def file(
     options: ModelOptions = DEFAULT_OPTIONS,
     column: str | None = None,
     output: str | None = None,
+    to: str | None = None,
+    keep: Sequence[str] | None = None,
     prefix: str = "",
     whole: bool = False,
     format: str | None = None,
     force: bool = False,
     skip_existing: bool = False,
+    incremental: bool = False,
+    on_error: Literal["stop", "skip"] = "stop",
+    max_bad: int | None = None,
     resume: bool = True,
     explain: int | None = None,
     recorder: Recorder | None = None,
-    show_progress: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
-    on_models: Callable[[Sequence[Scorer]], None] | None = None,
-    on_skip: Callable[[Job], None] | None = None,
-    on_summary: Callable[[Summary], None] | None = None,
-) -> list[Summary]:
-    """Scores files. Errors in the options or the inputs are raised before a model is loaded.
+    shown: bool = False,
+    log: JsonLog | None = None,
+) -> RunSummary:
+    """Scores files. Errors in the options or the first input are raised before a model is loaded.
 
     Args:
-        inputs: Paths, or `-` for stdin.
+        inputs: Files, folders, patterns of files, or `-` for stdin.
         models: The names of shipped models, or the paths of artifact folders.
         options: How to run the models.
         column: The column of texts; None to find it.
-        output: A file, an existing folder, or `-` for stdout; None for `NAME.scored.EXT` beside each input.
+        output: A file, a folder, or `-` for stdout; None for `NAME.scored.EXT` beside each file and the folder
+            `NAME.scored` beside each folder.
+        to: The format of the outputs; None for that of the inputs.
+        keep: The columns of the inputs that the outputs have, also several with commas between them; None for all.
         prefix: What to put before the names of the new columns.
         whole: Whether each file is one text, and all of them together one table.
         format: The format of the inputs; None to go by their names.
         force: Whether outputs that exist may be replaced.
         skip_existing: Whether to leave out inputs whose outputs exist.
+        incremental: Whether to leave out inputs whose outputs were made from the same input by the same models and
+            options, and to replace the outputs of those that have changed.
+        on_error: Whether to stop at an input that cannot be read, or to skip it.
+        max_bad: The most inputs that are skipped; None for no bound.
         resume: Whether to carry on with the scores that a stopped run has left, and to leave them if this one stops.
         explain: How many words a row to explain the scores with; None for no explanations.
         recorder: Keeps the report of the run, and writes it and the metrics.
-        show_progress: Whether to show a progress bar, where stderr is a terminal.
-        on_progress: Is called as scores come in, where no bar is to be shown.
-        on_models: Is called when the models are loaded.
-        on_skip: Is called for each job that `skip_existing` leaves out.
-        on_summary: Is called after each job.
+        shown: Whether to show a progress bar, where stderr is a terminal, and lines that say what was done.
+        log: Logs what was done in JSON, in place of bar and lines.
 
     Returns:
-        What was done, one summary for each output.
+        What was done, in all.
 
     Raises:
         SentscoreError: Something is wrong with the options, an input, a model, the device or an output. Outputs that
             were finished before remain.
     """
+    request = FileRequest(
+        column=column,
+        output=output,
+        to=to,
+        keep=keep,
+        prefix=prefix,
+        whole=whole,
+        format=format,
+        force=force,
+        skip_existing=skip_existing,
+        incremental=incremental,
+        on_error=on_error,
+        max_bad=max_bad,
+        resume=resume,
+        explain=explain,
+    )
     record = recorder or Recorder()
-    with record.recording(inputs):
+    with ExitStack() as stack:
+        stack.enter_context(record.recording(inputs))
         began = time.perf_counter()
         # An interrupt ends the command at once here, unless there is a report to write.
         with nullcontext() if record.is_wanted else nothing_begun():
-            jobs, scorers = _prepare(
-                inputs,
-                models=models,
-                options=options,
-                column=column,
-                output=output,
-                prefix=prefix,
-                whole=whole,
-                format=format,
-                force=force,
-                skip_existing=skip_existing,
-                on_skip=lambda job: _leave_out(job, record, on_skip),
-                explain=explain,
-            )
-            from sentscore.cli.console import progress_bar
-            from sentscore.jobs import run_job
+            check_request(request)
+            jobs, plan = _plan(inputs, request)
+            if plan is not None:
+                stack.callback(plan.close)
+            scorers = _prepare(jobs, plan, models, options, request)
+            from sentscore.cli.console import Display
+
+            display = log or (Display(plan) if shown else None)
+            night = _begin_night(plan, scorers, request, display)
         for scorer in scorers:
             if scorer.device == "cuda":
                 scorer.engine.encode_in_processes()
         record.add_models(scorers, time.perf_counter() - began)
-        if on_models is not None:
-            on_models(scorers)
-        done: list[Summary] = []
-        waiting = iter(jobs)
-        try:
-            for job in waiting:
-                with (
-                    record.recording_job(job, waiting),
-                    progress_bar() if show_progress else nullcontext(on_progress) as show,
-                ):
-                    done.append(
-                        run_job(
-                            job, scorers, column=column, prefix=prefix, resume=resume, explain=explain, on_progress=show
-                        )
-                    )
-                record.add_scored(done[-1])
-                if on_summary is not None:
-                    on_summary(done[-1])
-        except KeyboardInterrupt as error:
-            if done:
-                remedy = "leave them out" if force else "--skip-existing leaves them out"
-                error.add_note(f"inputs finished: the first {len(done)}; {remedy}")
-            raise
+        if log is not None:
+            log.models(scorers)
+        done = _run(jobs, night, scorers, request, display, record)
+        if done.bad:
+            record.exit_code = InputError.exit_code
         return done
 
 
-def _leave_out(job: Job, record: Recorder, on_skip: Callable[[Job], None] | None) -> None:
-    """Tells the report and the caller of a job whose output exists."""
-    record.add_left_out(job)
-    if on_skip is not None:
-        on_skip(job)
+def _plan(inputs: Sequence[str], request: FileRequest) -> tuple[Iterable[Job], Plan | None]:
+    """Returns the jobs, and the plan that they are of; None for the one job of `--whole`."""
+    from sentscore.formats import parse_format
+    from sentscore.jobs import plan_jobs, plan_whole
+
+    _ = request.kept  # what is wrong with it shows first
+    if request.whole:
+        return [plan_whole(inputs, output=request.output, force=request.force)], None
+    plan = plan_jobs(
+        inputs,
+        output=request.output,
+        format=parse_format(request.format) if request.format is not None else None,
+        to=parse_format(request.to, option="--to") if request.to is not None else None,
+        force=request.force,
+        skip_existing=request.skip_existing,
+        incremental=request.incremental,
+    )
+    return plan, plan
 
 
 def _prepare(
-    inputs: Sequence[str],
-    *,
-    models: Sequence[str],
-    options: ModelOptions,
-    column: str | None,
-    output: str | None,
-    prefix: str,
-    whole: bool,
-    format: str | None,
-    force: bool,
-    skip_existing: bool,
-    on_skip: Callable[[Job], None] | None,
-    explain: int | None,
-) -> tuple[list[Job], list[Scorer]]:
-    """Checks everything that can be checked before the first job, and loads the models if there is a job."""
+    jobs: Iterable[Job], plan: Plan | None, models: Sequence[str], options: ModelOptions, request: FileRequest
+) -> list[Scorer]:
+    """Checks what can be checked before the first job, and loads the models if there is a job."""
     from sentscore.columns import added_names
-    from sentscore.formats import parse_format
-    from sentscore.jobs import check_inputs, plan_jobs, plan_whole
+    from sentscore.jobs import check_inputs, first_readable
     from sentscore.model.artifact import load_artifacts
     from sentscore.scorer import Scorer
 
-    if whole and (column is not None or format is not None or skip_existing):
-        raise UsageError("--whole makes one table of files as they are: leave out --column, --format, --skip-existing")
-    if force and skip_existing:
-        raise UsageError("--force replaces outputs that exist, --skip-existing leaves them: give one of the two")
-    if whole:
-        jobs = [plan_whole(inputs, output=output, force=force)]
-    else:
-        chosen = parse_format(format) if format is not None else None
-        jobs = plan_jobs(inputs, output=output, format=chosen, force=force, skip_existing=skip_existing)
-    if skip_existing:
-        jobs = _without_existing(jobs, on_skip)
-        if not jobs:
-            return [], []
+    if plan is not None and not plan.pending:
+        return []
     artifacts = load_artifacts(models)
     names = [artifact.name for artifact in artifacts]
-    check_inputs(jobs, added_names(names, prefix, explained=explain is not None), column=column)
+    added = added_names(names, request.prefix, explained=request.explain is not None)
+    if request.skip_existing:
+        jobs = (job for job in jobs if not job.target.exists)
+    if request.on_error == "skip":
+        first_readable(jobs, lambda some: check_inputs(some, added, column=request.column, keep=request.kept))
+    else:  # those that are named are few enough to be looked at all
+        first = islice(jobs, 1) if plan is not None and plan.is_tree else jobs
+        check_inputs(first, added, column=request.column, keep=request.kept)
     scorers = [Scorer(artifact, options) for artifact in artifacts]
     for scorer in scorers:
         scorer.score(["."])  # loads the tokenizer, whose time is not the first job's
-    return jobs, scorers
+    return scorers
 
 
-def _without_existing(jobs: Sequence[Job], on_skip: Callable[[Job], None] | None) -> list[Job]:
-    """Returns the jobs whose outputs do not exist yet; `on_skip` gets the others."""
-    for job in jobs:
-        if job.target.exists and on_skip is not None:
-            on_skip(job)
-    return [job for job in jobs if not job.target.exists]
+def _begin_night(
+    plan: Plan | None, scorers: Sequence[Scorer], request: FileRequest, display: Display | JsonLog | None
+) -> Night | None:
+    """Begins the run of a plan whose folders of outputs keep what they hold; returns None where none does."""
+    from sentscore.jobs import Night, describe_making
+
+    if plan is None or not plan.states or not scorers:
+        return None
+    night = Night(plan, describe_making(scorers, request.making))
+    night.check()
+    if display is not None and (plan.incremental or night.goes_on):
+        display.show_changes(night.compare())
+    night.begin()
+    return night
+
+
+def _run(
+    jobs: Iterable[Job],
+    night: Night | None,
+    scorers: Sequence[Scorer],
+    request: FileRequest,
+    display: Display | JsonLog | None,
+    record: Recorder,
+) -> RunSummary:
+    from sentscore.jobs import run_all, run_job
+
+    waiting = iter(jobs if night is None else night.jobs())
+    begun: list[Job] = []  # the job at work
+
+    def run(job: Job) -> Summary:
+        begun[:] = [job]
+        with display.following(job) if display is not None else nullcontext() as show:
+            return run_job(
+                job,
+                scorers,
+                column=request.column,
+                prefix=request.prefix,
+                keep=request.kept,
+                resume=request.resume,
+                explain=request.explain,
+                on_progress=show,
+            )
+
+    def leave_out(job: Job) -> None:
+        record.add_left_out(job)
+        if display is not None:
+            display.show_existing(job)
+
+    def set_aside(job: Job, error: SentscoreError) -> None:
+        begun.clear()
+        record.add_failed(job, error)
+        if display is not None:
+            display.show_bad(job, error)
+
+    def sum_up(summary: Summary) -> None:
+        begun.clear()
+        record.add_scored(summary)
+        if display is not None:
+            display.show_summary(summary)
+
+    with (
+        display.showing() if display is not None else nullcontext(),
+        _recording_failure(record, begun, waiting),
+    ):
+        done = run_all(
+            waiting,
+            run if night is None else night.recorded(run),
+            skip_existing=request.skip_existing,
+            on_error=request.on_error,
+            max_bad=request.max_bad,
+            remedy=_describe_remedy(night, request),
+            on_existing=leave_out,
+            on_bad=set_aside,
+            on_summary=sum_up,
+        )
+    if night is not None:
+        night.end()
+    if display is not None:
+        display.show_end(done)
+    return done
+
+
+@contextmanager
+def _recording_failure(record: Recorder, begun: Sequence[Job], waiting: Iterable[Job]) -> Iterator[None]:
+    """Gives the report an entry of the job at which the body fails, and of those behind it."""
+    try:
+        yield
+    except BaseException as error:
+        for job in begun:
+            record.add_failed(job, error)
+        record.add_not_begun(waiting)
+        raise
+
+
+def _describe_remedy(night: Night | None, request: FileRequest) -> str:
+    """Returns what an error says of the inputs that are finished, with `{}` for their number."""
+    if night is not None:
+        return "{}; the same command leaves them out"
+    return "the first {}; leave them out" if request.force else "the first {}; --skip-existing leaves them out"

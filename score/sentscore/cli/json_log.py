@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
-    from sentscore.jobs import Job, Summary
+    from sentscore.errors import SentscoreError
+    from sentscore.jobs import Changes, Job, RunSummary, Summary
     from sentscore.jobs.run_report import RunReport
     from sentscore.progress import Progress
     from sentscore.scorer import Scorer
@@ -66,11 +68,40 @@ class JsonLog:
             kept=progress.kept,
         )
 
-    def left_out(self, job: Job) -> None:
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Does nothing before and after all jobs."""
+        yield
+
+    @contextmanager
+    def following(self, job: Job) -> Iterator[Callable[[Progress], None]]:
+        """Yields the function to report a job's progress to."""
+        yield self.progress
+
+    def show_changes(self, changes: Changes) -> None:
+        """Logs how the inputs differ from those that the outputs were made of."""
+        log_event(
+            "changes",
+            new=changes.new,
+            changed=changes.changed,
+            made_by_another_model=changes.by_another,
+            same=changes.same,
+            gone=changes.gone,
+        )
+
+    def show_bad(self, job: Job, error: SentscoreError) -> None:
+        """Logs an input that was skipped since it cannot be read."""
+        message = " ".join(error.to_command_line().split())
+        log_event("skipped", level="error", input=job.name, error=message, exit_code=error.exit_code)
+
+    def show_end(self, done: RunSummary) -> None:
+        """Does nothing, for `finished` tells more."""
+
+    def show_existing(self, job: Job) -> None:
         """Logs an input that is left out because its output exists."""
         log_event("left_out", input=job.name, output=job.target.name)
 
-    def scored(self, summary: Summary) -> None:
+    def show_summary(self, summary: Summary) -> None:
         """Logs what a job did."""
         log_event(
             "scored",

@@ -29,9 +29,11 @@ class Recorder:
 
     Attributes:
         run: The report.
+        exit_code: The exit code of a run that ends without an error: that of inputs that were skipped.
     """
 
     run: RunReport
+    exit_code: int = 0
 
     def __init__(
         self, report: Path | None = None, metrics: Path | None = None, options: dict[str, object] | None = None
@@ -71,7 +73,7 @@ class Recorder:
             self.run.write(self._report)
         try:
             yield
-            self.run.end(0)
+            self.run.end(self.exit_code)
             self._write()
         except BaseException as error:
             if not isinstance(error, typer.Exit):
@@ -86,17 +88,6 @@ class Recorder:
                     error.add_note(str(failed))
             raise
 
-    @contextmanager
-    def recording_job(self, job: Job, waiting: Iterable[Job]) -> Iterator[None]:
-        """Gives the report the entry of a job that fails, and those of the jobs that wait, which are not begun then."""
-        try:
-            yield
-        except BaseException as error:
-            self.add_failed(job, error)
-            for other in waiting:
-                self.run.add_not_begun(other)
-            raise
-
     def add_models(self, scorers: Sequence[Scorer], seconds: float) -> None:
         """Gives the report the models, and the time that it took until they were loaded."""
         self.run.add_models(scorers, seconds)
@@ -109,6 +100,11 @@ class Recorder:
         """Gives the report the entry of a job that has failed, whether the run goes on or not."""
         message, code = explain_error(error)
         self.run.add_failed(job, message or "stdout was closed", code)
+
+    def add_not_begun(self, jobs: Iterable[Job]) -> None:
+        """Gives the report the entries of jobs that a failure before them has kept from being begun."""
+        for job in jobs:
+            self.run.add_not_begun(job)
 
     def add_left_out(self, job: Job) -> None:
         """Gives the report the entry of a job whose output exists."""

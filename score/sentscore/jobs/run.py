@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import add
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,9 @@ from sentscore.jobs.explain import (
     describe_explanations,
     open_explainer,
 )
+from sentscore.jobs.job import Job
 from sentscore.jobs.journal import FORMAT_VERSION, Journal, open_journal, remove_journals
 from sentscore.jobs.pipeline import Stages, score_blocks
-from sentscore.jobs.plan import Job
 from sentscore.model.cpu import describe_arithmetic
 from sentscore.model.cuda import device_name
 from sentscore.progress import Progress
@@ -60,6 +61,16 @@ class ModelSummary:
     positive: int
     histogram: tuple[int, ...] = (0,) * HISTOGRAM_BINS
     score_sum: float = 0.0
+
+    def plus(self, other: ModelSummary) -> ModelSummary:
+        """Returns what the model did in this job and in another one."""
+        histogram = tuple(map(add, self.histogram, other.histogram))
+        return replace(
+            self,
+            positive=self.positive + other.positive,
+            histogram=histogram,
+            score_sum=self.score_sum + other.score_sum,
+        )
 
 
 @dataclass(frozen=True)
@@ -107,13 +118,16 @@ class Summary:
         return (self.scored - self.kept) / self.seconds if self.seconds > 0 else 0.0
 
 
-def check_inputs(jobs: Sequence[Job], added: Sequence[str], *, column: str | None = None) -> None:
+def check_inputs(
+    jobs: Iterable[Job], added: Sequence[str], *, column: str | None = None, keep: Sequence[str] | None = None
+) -> None:
     """Opens every input that can be opened twice, so that errors show before a model is loaded.
 
     Args:
         jobs: The jobs whose inputs are opened.
         added: The names of the columns that the outputs get.
         column: The column of texts; None to find it.
+        keep: The columns of the input that the outputs have; None for all.
 
     Raises:
         InputError: An input cannot be read, or has no such column.
@@ -125,7 +139,7 @@ def check_inputs(jobs: Sequence[Job], added: Sequence[str], *, column: str | Non
                 continue
             # To look into a compressed Parquet file would be to decompress all of it.
             packed = job.format is not None and job.format.kind is Kind.PARQUET and job.format.compression is not None
-            with open_stream(name) if job.whole or packed else _open_source(job, added, column):
+            with open_stream(name) if job.whole or packed else _open_source(job, added, column, keep):
                 pass
 
 
@@ -135,6 +149,7 @@ def run_job(
     *,
     column: str | None = None,
     prefix: str = "",
+    keep: Sequence[str] | None = None,
     resume: bool = False,
     explain: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -146,6 +161,7 @@ def run_job(
         scorers: The models, whose names differ.
         column: The column of texts; None to find it.
         prefix: What to put before the names of the new columns.
+        keep: The columns of the input that the output has, in order; None for all.
         resume: Whether to carry on with the scores that a stopped run has left, and to leave them if this one stops.
         explain: How many words a row to explain the scores with; None for no explanations.
         on_progress: Is called as scores come in, or explanations if there are any.
@@ -160,7 +176,7 @@ def run_job(
     stages = Stages()
     rows = empty = position = 0
     counts = {name: ScoreCounts() for name in names}
-    with _open_source(job, added, column) as source:
+    with _open_source(job, added, column, keep) as source:
         began = time.perf_counter()
         schema = _append_results(source.schema, added, scorers, explain)
         shape = Shape(schema, source.text, len(added), codec=source.codec, raw_json=source.raw_json)
@@ -207,18 +223,32 @@ def provenance(scorers: Sequence[Scorer], explain: int | None = None) -> bytes:
         scorers: The models.
         explain: How many words a row explain the scores; None for no explanations.
     """
-    entries = [
+    explained = {} if explain is None else {"explanations": describe_explanations(explain)}
+    return json.dumps({"models": _describe_models(scorers), "version": __version__, **explained}).encode()
+
+
+def describe_making(scorers: Sequence[Scorer], options: Mapping[str, object]) -> dict[str, object]:
+    """Returns what an output depends on besides its input, as it stands in JSON.
+
+    A score moves with the model and the precision alone, so the versions of sentscore and of libraries are not in it.
+    """
+    return {"models": _describe_models(scorers), "options": dict(options)}
+
+
+def _describe_models(scorers: Sequence[Scorer]) -> list[dict[str, str]]:
+    return [
         {"name": each.name, "manifest_sha256": each.manifest_sha256, "precision": each.precision} for each in scorers
     ]
-    explained = {} if explain is None else {"explanations": describe_explanations(explain)}
-    return json.dumps({"models": entries, "version": __version__, **explained}).encode()
 
 
-def _open_source(job: Job, added: Sequence[str], column: str | None) -> AbstractContextManager[Source]:
+def _open_source(
+    job: Job, added: Sequence[str], column: str | None, keep: Sequence[str] | None
+) -> AbstractContextManager[Source]:
     if job.whole:
         return nullcontext(whole_files(job.inputs))
     keep_json = job.target.format is None or job.target.format.kind is Kind.JSONL
-    return open_source(job.inputs[0], format=job.format, column=column, added=added, keep_json=keep_json)
+    name, format = job.inputs[0], job.format
+    return open_source(name, format=format, column=column, added=added, keep_json=keep_json, keep=keep)
 
 
 def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextManager[Journal | None]:

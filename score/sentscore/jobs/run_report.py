@@ -26,7 +26,7 @@ from sentscore.errors import INTERRUPTED
 from sentscore.files import new_file, output_errors
 from sentscore.jobs.benchmark import peak_mebibytes
 from sentscore.jobs.counts import HISTOGRAM_BINS
-from sentscore.jobs.plan import Job
+from sentscore.jobs.job import Job
 from sentscore.jobs.run import Summary
 from sentscore.scorer import Scorer
 from sentscore.sources import STDIN

@@ -33,7 +33,7 @@ class Shape:
 
     Attributes:
         schema: The schema of the rows, results included, with the metadata to be stored.
-        text: The index of the column of texts.
+        text: The index of the column of texts; -1 where it is not among the columns.
         results: How many columns at the end are results.
         codec: The compression inside a Parquet file, by Arrow's name for it.
         raw_json: Whether the first column holds JSON lines as they stood in the input.
@@ -83,7 +83,7 @@ def open_sink(target: Target, fallback: Kind, shape: Shape) -> Iterator[Sink]:
 
     Raises:
         OutputError: The output cannot be written.
-        UsageError: The output is a Parquet file and goes to a terminal.
+        UsageError: The output is a Parquet file and goes to a terminal, or one of lines and the texts are left out.
         InputError: The output is a table of JSON lines and two columns have the same name.
     """
     format = target.format or Format(fallback)
@@ -113,6 +113,8 @@ def _text_encoder(kind: Kind, shape: Shape) -> tuple[bytes, Callable[[pa.RecordB
         check_json_names(shape.schema)
         return b"", encode_json
     if kind is Kind.TXT:
+        if shape.text < 0:
+            raise UsageError("--keep leaves out the texts, which a .txt output is made of: keep them, or give --to csv")
         width = len(shape.schema)
         return b"", partial(encode_lines, columns=[shape.text, *range(width - shape.results, width)])
     return encode_header(shape.schema, kind), partial(encode_delimited, kind=kind)
@@ -139,7 +141,8 @@ def _open_destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
             with suppress(OSError):
                 device.close()
     else:
-        with new_file(target.path, replace=target.replace) as file:
+        in_tree = target.in_tree
+        with new_file(target.path, parents=in_tree, replace=target.replace, sweep=not in_tree) as file:
             yield file
 
 

@@ -21,12 +21,15 @@ class Target:
         format: The output's format; None for that of the input, which may not be known yet.
         device: Whether the path is a device or a pipe, which is written to and never replaced.
         replace: Whether a file that is there is replaced.
+        in_tree: Whether it is one of many in a folder: the folders above it are made, and whoever writes the tree
+            removes what killed processes have left there, a folder at a time.
     """
 
     path: Path | None
     format: Format | None
     device: bool = False
     replace: bool = False
+    in_tree: bool = False
 
     @property
     def name(self) -> str:

@@ -61,10 +61,14 @@ def read_codec(name: str, file: pq.ParquetFile) -> str:
     return {"uncompressed": "none", "lz4_raw": "lz4"}.get(codec, codec)
 
 
-def parquet_windows(name: str, file: pq.ParquetFile, text: int) -> Iterator[Window]:
-    """Yields the windows of a Parquet file; `text` is the index of its column of texts.
+def parquet_windows(name: str, file: pq.ParquetFile, text: int, columns: list[str] | None = None) -> Iterator[Window]:
+    """Yields the windows of a Parquet file. A row group without rows becomes a window without rows.
 
-    A row group without rows becomes a window without rows.
+    Args:
+        name: The file's name, for messages.
+        file: The file.
+        text: The index of the column of texts among those that are read.
+        columns: The columns that are read, in order, each the only one of its name; None for all.
 
     Raises:
         InputError: Data is damaged, fewer rows can be read than the file promises, or a text is not UTF-8, which
@@ -73,7 +77,7 @@ def parquet_windows(name: str, file: pq.ParquetFile, text: int) -> Iterator[Wind
     first = 0  # the window's first row in the file
     for group in range(file.metadata.num_row_groups):
         left = file.metadata.row_group(group).num_rows
-        for batch in _read_group(name, file, group):
+        for batch in _read_group(name, file, group, columns):
             for rows in _split_batch(batch, _count_text_bytes(batch.column(text))):
                 left -= rows.num_rows
                 texts = _validate_texts(name, rows.column(text), rows.schema.field(text).name, first)
@@ -120,16 +124,16 @@ def _copy_content(stream: Stream, compression: Compression | None, copy: IO[byte
     copy.seek(0)
 
 
-def _read_group(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
+def _read_group(name: str, file: pq.ParquetFile, group: int, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
     """Yields all rows of a row group, and one batch without rows where it has none."""
     promised = file.metadata.row_group(group).num_rows
     found = 0
-    for batch in _read_batches(name, file, group):
+    for batch in _read_batches(name, file, group, columns):
         if found == 0:  # only now, as in read_codec
             _check_values(name, file, group)
         if batch.num_rows:
             found += batch.num_rows
-            yield batch
+            yield _select(batch, columns)
     if found == 0:
         _check_values(name, file, group)
     # pyarrow stops in silence at a page without values.
@@ -139,16 +143,22 @@ def _read_group(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.Reco
             f"{_name_short_column(file, group)}: write the file again, without dictionaries or with larger pages"
         )
     if promised == 0:
-        yield pa.record_batch([pa.nulls(0, kind) for kind in file.schema_arrow.types], schema=file.schema_arrow)
+        nothing = [pa.nulls(0, kind) for kind in file.schema_arrow.types]
+        yield _select(pa.record_batch(nothing, schema=file.schema_arrow), columns)
 
 
-def _read_batches(name: str, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
+def _select(batch: pa.RecordBatch, columns: list[str] | None) -> pa.RecordBatch:
+    # To read column `a`, pyarrow reads one called `a.b` too.
+    return batch if columns is None else batch.select(columns)
+
+
+def _read_batches(name: str, file: pq.ParquetFile, group: int, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
     metadata = file.metadata.row_group(group)
     average = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
     most = min(source.WINDOW_BYTES // average, _REPEATED_BYTES // max(1, _guess_longest_value(file, group)))
     rows = max(1, min(source.WINDOW_ROWS, most))
     with _damage_errors(name, group):
-        yield from file.iter_batches(batch_size=rows, row_groups=[group])
+        yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns)
 
 
 @contextmanager

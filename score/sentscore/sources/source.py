@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import pyarrow as pa
 
+from sentscore.columns import find_columns
 from sentscore.formats import Kind
 
 WINDOW_ROWS: Final = 8_192
@@ -44,7 +45,7 @@ class Source:
         name: The input's name in messages.
         kind: The kind of table.
         schema: The schema of every window's rows.
-        text: The index of the column of texts; for raw JSON lines, of the column of lines.
+        text: The index of the column of texts; for raw JSON lines, of the column of lines. -1 where it is not kept.
         windows: The rows in order, which can be read once.
         rows: How many rows there are; None where that is not known before all of them are read.
         size: How many bytes the file has; None for a stream.
@@ -63,6 +64,23 @@ class Source:
     codec: str | None = None
     raw_json: bool = False
     key: str = ""
+
+
+def keep_columns(source: Source, names: Sequence[str]) -> Source:
+    """Returns a source whose rows have these columns alone, in this order. Its texts stay what they are.
+
+    Raises:
+        InputError: There is no such column, or several have the name.
+    """
+    indices = find_columns(source.name, source.schema, names)
+    schema = pa.schema([source.schema.field(index) for index in indices], metadata=source.schema.metadata)
+    windows = (replace(window, rows=_select(window.rows, indices, schema)) for window in source.windows)
+    text = indices.index(source.text) if source.text in indices else -1
+    return replace(source, schema=schema, text=text, windows=windows)
+
+
+def _select(rows: pa.RecordBatch, indices: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
+    return pa.record_batch([rows.column(index) for index in indices], schema=schema)
 
 
 def gather(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:

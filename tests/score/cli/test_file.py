@@ -147,10 +147,9 @@ class TestFile:
         for name in ("a.txt", "b.jsonl"):
             (tmp_path / name).write_text('{"text": "a film"}\n')
         out = tmp_path / "out"
-        out.mkdir()
-        result = invoke("file", tmp_path / "a.txt", tmp_path / "b.jsonl", "-m", tiny_artifact, "-o", out)
+        result = invoke("file", tmp_path / "a.txt", tmp_path / "b.jsonl", "-m", tiny_artifact, "-o", f"{out}/")
         assert (result.exit_code, len(result.stderr.splitlines())) == (0, 2)
-        assert files(out) == ["a.scored.txt", "b.scored.jsonl"]
+        assert files(out) == ["_sentscore.jsonl", "a.txt", "b.jsonl"]
 
     def test_whole_files(self, tmp_path: Path, tiny_artifact: Path, invoke) -> None:
         for name in ("a.txt", "b.md"):
@@ -163,7 +162,7 @@ class TestFile:
         assert result.stderr.startswith("2 files: 2 rows, 2 scored")
 
     def test_it_is_importable(self, reviews: Path, tiny_artifact: Path) -> None:
-        [summary] = file([str(reviews)], models=[str(tiny_artifact)], options=ModelOptions("cpu", batch_tokens=16))
+        summary = file([str(reviews)], models=[str(tiny_artifact)], options=ModelOptions("cpu", batch_tokens=16))
         assert (summary.rows, summary.scored, summary.models[0].device) == (3, 2, "cpu")
 
 
@@ -217,9 +216,9 @@ class TestFileErrors:
         assert files(tmp_path) == []
 
     @pytest.mark.parametrize("name", ["a.csv", "a"])
-    def test_a_directory(self, tmp_path: Path, tiny_artifact: Path, name: str, invoke, assert_one_line) -> None:
+    def test_an_empty_folder(self, tmp_path: Path, tiny_artifact: Path, name: str, invoke, assert_one_line) -> None:
         (tmp_path / name).mkdir()
-        assert_one_line(invoke("file", tmp_path / name, "-m", tiny_artifact), 3, "is a directory")
+        assert_one_line(invoke("file", tmp_path / name, "-m", tiny_artifact), 3, f"{name}: holds no file to score")
 
     def test_an_existing_output_is_refused_before_a_model_is_looked_for(
         self, reviews: Path, invoke, assert_one_line

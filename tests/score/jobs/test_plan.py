@@ -15,7 +15,7 @@ from sentscore.sinks import Target
 
 def plan(*inputs: Path | str, output: Path | str | None = None, **options: Any) -> list[Job]:
     given = {"format": None, "force": False, **options}
-    return plan_jobs([str(name) for name in inputs], output=None if output is None else str(output), **given)
+    return list(plan_jobs([str(name) for name in inputs], output=None if output is None else str(output), **given))
 
 
 def targets(jobs: list[Job]) -> list[tuple[Path | None, Format | None]]:
@@ -42,7 +42,7 @@ def test_the_format_follows_the_output(tmp_path: Path) -> None:
 
 def test_several_into_a_folder(tmp_path: Path) -> None:
     jobs = plan("x/a.csv", "y/b.txt", output=tmp_path)
-    assert [job.target.path for job in jobs] == [tmp_path / "a.scored.csv", tmp_path / "b.scored.txt"]
+    assert [job.target.path for job in jobs] == [tmp_path / "a.csv", tmp_path / "b.txt"]
 
 
 def test_a_device_is_written_to_and_not_replaced() -> None:
@@ -154,7 +154,7 @@ class TestNames:
         with pytest.raises(OutputError, match=r"n\.scored\.csv: the name is too long .* give a shorter --output"):
             plan(path)
         with pytest.raises(OutputError, match="too long"):
-            plan(path, output=tmp_path)
+            plan(path, output=tmp_path, to=Format(Kind.PARQUET))
         assert len(plan(path, output=tmp_path / "short.csv")) == 1
 
 
@@ -198,3 +198,120 @@ class TestPlacesThatCannotBeLookedAt:
                     with pytest.raises(UsageError, match="give an --output"):
                         plan(name, format=Format(Kind.CSV))
                     assert plan(name, output="-", format=Format(Kind.CSV))
+
+
+class TestFolders:
+    @pytest.fixture(autouse=True)
+    def _lake(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("lake/dt=1/a.csv", "lake/dt=1/b.csv.gz", "lake/dt=2/a.csv", "lake/c.doc", "more/a.csv"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text("text\n")
+        monkeypatch.chdir(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("inputs", "output", "places"),
+        [
+            (["lake"], None, ["lake.scored/dt=1/a.csv", "lake.scored/dt=1/b.csv.gz", "lake.scored/dt=2/a.csv"]),
+            (["lake/"], "out", ["out/dt=1/a.csv", "out/dt=1/b.csv.gz", "out/dt=2/a.csv"]),
+            (["lake/**/a.csv"], "out/", ["out/dt=1/a.csv", "out/dt=2/a.csv"]),
+            (["lake/dt=1/*.csv"], None, ["lake/dt=1.scored/a.csv"]),
+            (["lake/dt=1/b.csv.gz", "more"], "out", ["out/b.csv.gz", "out/a.csv"]),
+            (["lake/dt=2", "more/a.csv"], None, ["lake/dt=2.scored/a.csv", "more/a.scored.csv"]),
+            (["more/a.csv"], "out/", ["out/a.csv"]),
+            (["more/a.csv"], "lake", ["lake/a.csv"]),
+            (["lake"], "lake/out", ["lake/out/dt=1/a.csv", "lake/out/dt=1/b.csv.gz", "lake/out/dt=2/a.csv"]),
+        ],
+    )
+    def test_the_tree_of_the_inputs_is_that_of_the_outputs(
+        self, inputs: list[str], output: str | None, places: list[str]
+    ) -> None:
+        jobs = plan(*inputs, output=output)
+        assert [str(job.target.path) for job in jobs] == places
+        assert not Path("out").exists()  # before there is an output
+
+    def test_the_current_folder_has_a_name_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path / "more")
+        [job] = plan(".")
+        assert (job.name, job.target.path) == ("a.csv", tmp_path / "more.scored" / "a.csv")
+
+    @pytest.mark.parametrize(
+        ("inputs", "output", "message"),
+        [
+            (["lake", "more"], None, None),
+            (["lake/dt=1", "lake/dt=2"], "out", "out/a.csv: lake/dt=1/a.csv and lake/dt=2/a.csv would both go there"),
+            (["lake"], "-", "--output -: a folder's outputs need a folder"),
+            (["lake"], "lake", "lake: is the folder of the inputs itself"),
+            (["lake/dt=1/*.csv"], "lake/dt=1", "is the folder of the inputs itself"),
+            (["lake", "more/a.csv"], "more", "more/a.csv: is the input itself"),
+            (["more/a.csv", "lake/dt=2/a.csv"], "all.csv", "2 inputs need a folder: end its name in /"),
+        ],
+    )
+    def test_what_does_not_fit_together(self, inputs: list[str], output: str | None, message: str | None) -> None:
+        if message is None:
+            assert len(plan(*inputs, output=output)) == 4
+            return
+        with pytest.raises(UsageError, match=message):
+            plan(*inputs, output=output, force=True)
+
+    def test_outputs_that_would_be_inputs_of_the_next_night(self, tmp_path: Path) -> None:
+        (tmp_path / "lake" / "lake").mkdir()
+        (tmp_path / "lake" / "lake" / "d.csv").touch()
+        with pytest.raises(UsageError, match=r"lake/d\.csv: would lie among the inputs in lake"):
+            plan("lake", output=".")
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("none/*.csv", "no such file, and as a pattern it matches none"),
+            ("lake/*.doc", "it matches none; left out: 1 of unknown formats .give --format"),
+            ("empty", "empty: holds no file to score .*: check the path"),
+            ("s3://bucket/in", "only file: URIs can be read"),
+        ],
+    )
+    def test_nothing_to_score(self, tmp_path: Path, name: str, message: str) -> None:
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(InputError, match=message):
+            plan(name)
+        if "empty" not in name:
+            with pytest.raises(InputError, match=message):
+                plan("more", name, output="out")
+
+    def test_an_output_folder_that_cannot_be_made(self) -> None:
+        for output, message in (("more/a.csv/x", "more/a.csv is no folder"), ("s3://bucket", "only file: URIs")):
+            with pytest.raises(OutputError, match=message):
+                plan("lake", output=output)
+
+    def test_the_outputs_may_have_another_format(self) -> None:
+        to = Format(Kind.TSV, Compression.ZSTD)
+        jobs = plan("lake/dt=2*", "more/a.csv", to=to)
+        assert targets(jobs) == [(Path("lake.scored/dt=2/a.tsv.zst"), to), (Path("more/a.scored.tsv.zst"), to)]
+        assert plan("more/a.csv", output="-", to=to)[0].target == Target(None, to)
+        Path("more/a.csv.gz").touch()
+        with pytest.raises(
+            UsageError, match=r"more.scored/a.tsv.zst: more/a.csv and more/a.csv.gz would both go there"
+        ):
+            plan("more", to=to)
+        with pytest.raises(UsageError, match=r"--to: the name of --output b\.csv tells its format"):
+            plan("more/a.csv", output="b.csv", to=to)
+
+    def test_the_format_option_takes_files_of_any_name(self) -> None:
+        assert [job.target.path.name for job in plan("lake", format=Format(Kind.CSV)) if job.target.path] == [
+            "c.doc",
+            "a.csv",
+            "b.csv.gz",
+            "a.csv",
+        ]
+
+    def test_outputs_that_exist(self) -> None:
+        Path("lake.scored/dt=2").mkdir(parents=True)
+        Path("lake.scored/dt=2/a.csv").touch()
+        with pytest.raises(OutputError, match=r"lake.scored/dt=2/a.csv: exists already: .* --skip-existing"):
+            plan("lake")
+        found = plan_jobs(["lake"], output=None, format=None, force=False, skip_existing=True)
+        assert (found.files, found.existing, found.pending, found.size) == (3, 1, 2, 15)
+        assert found.left_out.unknown == 1
+        assert [job.target.replace for job in plan("lake", force=True)] == [True] * 3
+
+    def test_whole_files_of_a_folder_are_one_table(self) -> None:
+        job = plan_whole(["lake", "more/*"], output=None, force=False)
+        assert job.inputs == ("lake/c.doc", "lake/dt=1/a.csv", "lake/dt=1/b.csv.gz", "lake/dt=2/a.csv", "more/a.csv")

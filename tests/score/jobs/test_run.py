@@ -163,6 +163,29 @@ class TestSeveralModels:
             run(tmp_path / "a.csv", scorers=[make_scorer(), make_scorer()])
 
 
+class TestColumnsToKeep:
+    @pytest.mark.parametrize("out", ["b.parquet", "b.csv", "b.jsonl"])
+    def test_only_they_and_the_scores_are_written(self, tmp_path: Path, out: str, run, expected_score) -> None:
+        texts = ["good film", None]
+        pq.write_table(pa.table({"id": [1, 2], "day": ["x", "y"], "text": texts}), tmp_path / "a.parquet")
+        run(tmp_path / "a.parquet", tmp_path / out, column="text", keep=["day", "id"])
+        if out == "b.parquet":
+            found = pq.read_table(tmp_path / out)
+            assert found.schema.names == ["day", "id", "sentiment", "score"]
+            assert found["score"].to_pylist() == [pytest.approx(expected_score("good film")), None]
+        elif out == "b.csv":
+            assert (tmp_path / out).read_text().splitlines()[0::2] == ["day,id,sentiment,score", "y,2,,"]
+        else:
+            assert list(json.loads((tmp_path / out).read_text().splitlines()[0])) == ["day", "id", "sentiment", "score"]
+
+    def test_lines_of_texts_need_the_texts(self, tmp_path: Path, run) -> None:
+        (tmp_path / "a.csv").write_text("id,text\n1,good\n")
+        with pytest.raises(UsageError, match=r"--keep leaves out the texts, which a \.txt output is made of"):
+            run(tmp_path / "a.csv", tmp_path / "b.txt", column="text", keep=["id"])
+        run(tmp_path / "a.csv", tmp_path / "b.txt", column="text", keep=["id", "text"])
+        assert (tmp_path / "b.txt").read_text() == "good\tnegative\t0.04040404\n"
+
+
 class TestNames:
     @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
     def test_a_taken_name_is_an_error_that_names_the_prefix(self, tmp_path: Path, ending: str, run) -> None:

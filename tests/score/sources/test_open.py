@@ -97,3 +97,50 @@ def test_a_column_asked_for_by_a_name_that_is_not_utf_8(tmp_path: Path, kind: st
     (tmp_path / f"a.{kind}").touch()
     with pytest.raises(UsageError, match=r"`column` caf\\udce9: is not UTF-8"):
         read(tmp_path / f"a.{kind}", column="caf\udce9", keep_json=keep_json)
+
+
+KEPT = {"id": [1, 2], "a.b": ["x", "y"], "a": [{"b": 1}, {"b": 2}], "text": ["good", "bad"], "score": [0, 1]}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize(("keep", "text"), [(["a.b", "id"], -1), (["a"], -1), (["id", "text"], 1)])
+def test_only_columns_to_keep_are_in_the_rows(tmp_path: Path, kind: str, keep: list[str], text: int) -> None:
+    path = tmp_path / f"a.{kind}"
+    table = pa.table(KEPT)
+    if kind == "parquet":
+        pq.write_table(table, path, row_group_size=1)
+    elif kind == "csv":
+        path.write_text("id,a.b,a,text,score\n1,x,z,good,0\n2,y,z,bad,1\n")
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    with open_source(
+        str(path), format=parse_file_name(path.name), column="text", added=["score"], keep=keep, keep_json=True
+    ) as source:
+        windows = list(source.windows)
+    assert (source.schema.names, source.text, source.raw_json) == (keep, text, False)
+    assert [value for window in windows for value in window.texts.to_pylist()] == ["good", "bad"]
+    rows = pa.Table.from_batches([window.rows for window in windows])
+    assert rows.schema == source.schema
+    if kind == "parquet":
+        assert rows.equals(table.select(keep))
+
+
+def test_parquet_reads_only_columns_to_keep_and_the_texts(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({**KEPT, "big": ["x" * 1_000] * 2})
+    pq.write_table(table, path, compression="none", use_dictionary=False)
+    damaged = path.read_bytes().replace(b"x" * 1_000, b"\xff" * 1_000)
+    path.write_bytes(damaged)
+    format = parse_file_name(path.name)
+    with open_source(str(path), format=format, column="text", keep=["id"]) as source:
+        assert sum(window.rows.num_rows for window in source.windows) == 2
+
+
+def test_a_column_to_keep_that_is_missing(tmp_path: Path, read: Read) -> None:
+    pq.write_table(pa.table(KEPT), tmp_path / "a.parquet")
+    (tmp_path / "a.txt").write_text("a\n")
+    for name, column in (("a.parquet", "text"), ("a.txt", None)):
+        with pytest.raises(InputError, match=r"a\.\w+: no column 'day' to keep; it has "):
+            read(tmp_path / name, column=column, keep=["day"])
+    with pytest.raises(UsageError, match="'score' already"):
+        read(tmp_path / "a.parquet", column="text", added=["score"], keep=["score"])
