@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -123,3 +124,39 @@ def test_what_does_not_fit(
     before = tree(lake.parent)
     assert_one_line(invoke("file", *arguments, "-m", "none-such"), code, message)
     assert tree(lake.parent) == before
+
+
+def test_the_report_of_a_folder_has_every_input(lake: Path, tiny_artifact: Path, invoke, read_report) -> None:
+    command = ("file", "lake", "-m", tiny_artifact, "-c", "review", "--report", "run.json")
+    result = invoke(*command)
+    report = read_report(Path("run.json"))
+    assert (result.exit_code, report["exit_code"], report["status"]) == (3, 3, "failed")
+    states = [each["status"] for each in report["inputs"]]
+    assert states == ["scored"] * 6 + ["failed"] + ["not_begun"] * 6
+    assert "not a whole Parquet file" in report["inputs"][6]["error"]["message"]
+
+    result = invoke(*command, "--on-error", "skip", "--log-format", "json")
+    report = read_report(Path("run.json"))
+    assert (result.exit_code, report["exit_code"]) == (3, 3)
+    assert {each["input"]: each["status"] for each in report["inputs"]} == {
+        f"lake/{name}": "failed" if name in BAD else "scored"
+        for name in sorted(tree(lake))
+        if name not in {"notes.doc", "dt=0/_SUCCESS"} and not name.startswith("dt=0") and name != "dt=1/part-0.parquet"
+    }
+    events = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [event["input"] for event in events if event["event"] == "skipped"] == [f"lake/{name}" for name in BAD]
+    assert {"changes", "scored", "finished"} <= {event["event"] for event in events}
+
+
+def test_other_explanations_are_made_anew(lake: Path, tiny_artifact: Path, invoke) -> None:
+    for name in BAD:
+        (lake / name).unlink()
+    command = ("file", "lake", "-m", tiny_artifact, "-c", "review", "--incremental")
+    made = []
+    for options in ([], ["--explain", "1"], ["--explain", "1"]):
+        result = invoke(*command, *options)
+        assert result.exit_code == 0, result.stderr
+        made.append(re.search(r"(\d+) new, \d+ changed, (\d+) made by another", result.stderr).groups())
+    assert made == [("11", "0"), ("0", "11"), ("0", "0")]
+    columns = pq.read_schema("lake.scored/dt=1/part-0.parquet").names
+    assert columns[-2:] == ["explain_words", "explain_effects"]
