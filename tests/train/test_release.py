@@ -14,7 +14,8 @@ import pytest
 import sentscore_train.release
 from sentscore import InputError, OutputError, UsageError
 from sentscore.model.artifact import load_artifact
-from sentscore_train.release import RUNS, ReleaseConfig, Run, Stage, StageError, release, stages
+from sentscore_train.release import DEFAULT_SHAPE, RUNS, Earlier, ReleaseConfig, Run, Stage, StageError, release, stages
+from sentscore_train.training.config import TrainConfig
 
 # A stage that says that it ran, waits or fails as it is told, and leaves its folder.
 PROGRAM = """
@@ -99,13 +100,24 @@ def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
     assert listed["large"].command[:3] == [sys.executable, "-m", "sentscore_train"]
 
 
-def test_models_of_an_earlier_release_teach_where_there_are_teachers(config) -> None:
-    runs = (Run("large", "gru"), Run("small", "gru", teachers=("large",), is_shipped=True))
-    config = replace(config, teachers=(Path("first/lstm"), Path("first/gru")))
+def test_models_of_an_earlier_release_teach_and_are_started_from(config) -> None:
+    runs = (
+        Run("large", "gru", {"pretrain": 1}),
+        Run("next", "gru", {"pretrain": 1, "epochs": 2}, teachers=("large",)),
+        Run("small", "gru", {"hidden_size": 64}, teachers=("next",), is_shipped=True),
+    )
+    first = (Earlier(Path("first/gru"), "gru", 128, 2), Earlier(Path("first/lstm"), "lstm", 64, 2))
+    config = replace(config, earlier=first)
     listed = {stage.name: " ".join(stage.arguments) for stage in stages(config, runs)}
-    assert "--teacher" not in listed["large"]
-    own = config.work_dir / "teachers" / "large"
-    assert listed["small"].endswith(f"--teacher {own} --teacher first/lstm --teacher first/gru")
+    both = "--teacher first/gru --teacher first/lstm"
+    teachers = config.work_dir / "teachers"
+    assert listed["large"].endswith("--resume --start first/gru")
+    assert listed["next"].endswith(f"--resume --epochs 2 --start first/gru --teacher {teachers}/large {both}")
+    assert listed["small"].endswith(f"--resume --hidden-size 64 --teacher {teachers}/next {both}")
+
+
+def test_the_default_shape_is_that_of_a_training() -> None:
+    assert {name: getattr(TrainConfig, name) for name in DEFAULT_SHAPE} == DEFAULT_SHAPE
 
 
 def test_the_four_shipped_models_are_taught_by_runs_before_them() -> None:

@@ -55,12 +55,15 @@ class Run:
     purpose: str = ""
 
 
-_PRETRAINED: Final = {"pretrain": 1, "epochs": 1}  # a second pass of pre-training brought nothing
+DEFAULT_SHAPE: Final = {"hidden_size": 128, "num_layers": 2}
+"""The options of a run that says nothing of its shape: those of `TrainConfig`, without the import of torch."""
+
+_PRETRAINED: Final = {"pretrain": 1, "epochs": 2}  # a second pass of pre-training brought nothing
 _SMALL: Final = {"hidden_size": 64, "num_layers": 1, "epochs": 5}  # what is narrow learns slowly
 _LARGE: Final = ("lstm", "gru")
 
 RUNS: Final = (
-    Run("gru-labelled", "gru", _PRETRAINED),
+    Run("gru-labelled", "gru", {**_PRETRAINED, "epochs": 1}),
     Run("lstm", "lstm", _PRETRAINED, ("gru-labelled",), is_shipped=True, purpose="For the most accurate scores."),
     Run(
         "gru",
@@ -75,10 +78,11 @@ RUNS: Final = (
 )
 """The trainings of a release in their order.
 
-All layers but the small models' are language models of all reviews first. One model learns from the labelled reviews.
-Together with NB-SVM, a classifier on document vectors, a convolutional one and the models of an earlier release it
-teaches two models that also learn from the unlabelled reviews. These two are shipped, and teach two small ones. Shipped
-models are measured on the test reviews, whose labels nothing has looked at before.
+A run starts from the model of an earlier release that has its shape. Where there is none, the layers of all but the
+small models are language models of all reviews first. One model learns from the labelled reviews. Together with NB-SVM
+and the models of the earlier release it teaches two models that also learn from the unlabelled reviews. These two are
+shipped, and teach two small ones. Shipped models are measured on the test reviews, whose labels nothing has looked at
+before.
 """
 
 
@@ -92,6 +96,28 @@ class StageError(SentscoreError):
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """A model of an earlier release.
+
+    Attributes:
+        path: Its folder.
+        cell: Its recurrent cell, `lstm` or `gru`.
+        hidden_size: Its units in each direction.
+        num_layers: Its recurrent layers.
+    """
+
+    path: Path
+    cell: str
+    hidden_size: int
+    num_layers: int
+
+    def has_shape_of(self, run: Run) -> bool:
+        """Whether a run can start from its weights."""
+        shape = {**DEFAULT_SHAPE, **run.options}
+        return (self.cell, self.hidden_size, self.num_layers) == (run.cell, shape["hidden_size"], shape["num_layers"])
+
+
+@dataclass(frozen=True)
 class ReleaseConfig:
     """How the models are made.
 
@@ -102,7 +128,7 @@ class ReleaseConfig:
         source_shares: The share of each source in an epoch; empty to read every review once.
         tests: What the shipped models are measured on, as the option `--test` of the export takes it.
         data_dir: The folder of downloads and prepared data.
-        teachers: Models of an earlier release that teach beside those of this one.
+        earlier: The models of an earlier release. They teach beside those of this one, which start from their weights.
         device: The device to train on.
         threads: The number of torch's threads on the CPU; None leaves it to torch.
         jobs: The most stages that run at the same time. With more than one, what a stage says goes to a log file.
@@ -118,7 +144,7 @@ class ReleaseConfig:
     tests: tuple[Path, ...]
     data_dir: Path
     source_shares: tuple[float, ...] = ()
-    teachers: tuple[Path, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
     device: str = "auto"
     threads: int | None = None
     jobs: int = 1
@@ -168,7 +194,10 @@ def stages(config: ReleaseConfig, runs: Sequence[Run] = RUNS) -> list[Stage]:
         run_dir = config.work_dir / run.name
         options = {**run.options, **({"epochs": 1} if config.fast else {})}
         needs = tuple(f"{name}-export" for name in run.teachers)
-        earlier = config.teachers if run.teachers else ()
+        start = next((each.path for each in config.earlier if each.has_shape_of(run)), None)
+        if start is not None:
+            options = {**{name: value for name, value in options.items() if name != "pretrain"}, "start": start}
+        earlier = tuple(each.path for each in config.earlier) if run.teachers else ()
         teachers = _options(teacher=(*(models[name] for name in run.teachers), *earlier))
         arguments = (run.cell, *_options(run_dir=run_dir), *learning, *_options(**options), *teachers)
         listed.append(Stage(run.name, "sentscore-train", arguments, run_dir, needs))

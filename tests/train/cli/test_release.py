@@ -6,6 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from sentscore.model.artifact import find_artifacts
 from sentscore_train.cli import app
 from sentscore_train.release import RUNS
 
@@ -48,17 +49,31 @@ def test_test_rows_have_to_be_found_by_the_export_too(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("teacher", "code", "message"),
+    ("earlier", "code", "message"),
     [
-        ("artifacts/lstm", 2, "--teacher artifacts/lstm: this release may replace it: copy it out of artifacts first"),
-        ("none/lstm", 4, "none/lstm"),
+        ("artifacts", 2, "--earlier artifacts: this release would replace them: copy them out of it first"),
+        ("none", 3, "--earlier none: no model in it: name the folder that the models' folders are in"),
     ],
 )
-def test_a_teacher_must_be_there_and_stay(tmp_path, monkeypatch, teacher, code, message) -> None:
+def test_an_earlier_release_must_be_there_and_stay(tmp_path, monkeypatch, earlier, code, message) -> None:
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["release", "artifacts", "--teacher", teacher, "--dry-run"])
+    result = CliRunner().invoke(app, ["release", "artifacts", "--earlier", earlier, "--dry-run"])
     assert result.exit_code == code
     assert message in result.stderr
+
+
+def test_a_release_starts_from_the_models_of_an_earlier_one(tmp_path) -> None:
+    shipped = find_artifacts()[0].parent
+    result = CliRunner().invoke(app, ["release", str(tmp_path / "out"), "--earlier", str(shipped), "--dry-run"])
+    assert result.exit_code == 0, result.output
+    trainings = {
+        line.split("--run-dir ")[1].split()[0].split("/")[-1]: line for line in result.stdout.splitlines()[::2]
+    }
+    assert f" --start {shipped}/lstm --teacher " in trainings["lstm"]
+    assert f" --start {shipped}/gru" in trainings["gru-labelled"]
+    assert "--pretrain" not in result.stdout
+    assert "--start" not in trainings["lstm-small"]
+    assert all(f"--teacher {shipped}/lstm" in trainings[name] for name in ("lstm", "gru", "lstm-small", "gru-small"))
 
 
 @pytest.mark.parametrize("command", [["lstm"], ["release", "out"]])

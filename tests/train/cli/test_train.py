@@ -54,6 +54,10 @@ def test_reviews_become_an_artifact_that_scores(imdb, tmp_path, kind) -> None:
         (["--hidden-size", "256"], {"hidden_size": 256, "epochs": 4}),
         (["--teacher", "gru", "--teacher", "lstm"], {"teachers": ("gru", "lstm"), "epochs": 5, "learning_rate": 2e-3}),
         (["--teacher", "gru", "--start", "a"], {"teachers": ("gru",), "start": "a", "epochs": 1}),
+        (
+            ["--teacher", "gru", "--start", "gru"],
+            {"model": "gru", "start": "", "epochs": 1, "documents": None, "convolution": None},
+        ),
         (["--teacher", "gru", "--epochs", "7", "--learning-rate", "0.01"], {"epochs": 7, "learning_rate": 0.01}),
         (["--num-layers", "1"], {"num_layers": 1, "language_model": None}),
         (["--pretrain", "3", "--seed", "5"], {"language_model.epochs": 3, "language_model.seed": 5}),
@@ -78,6 +82,16 @@ def test_the_options_make_the_recipe(options, changed, imdb, tmp_path, monkeypat
     assert result.exit_code == 3, result.output
     for name, value in changed.items():
         assert attrgetter(name)(seen["config"]) == value, name
+
+
+def test_a_run_starts_from_a_shipped_model(imdb, tmp_path) -> None:
+    arguments = ["gru", "--start", "gru", "--teacher", "lstm", "--seed", "1234"]
+    arguments += ["--imdb", str(imdb), "--data-dir", str(tmp_path / "data"), "--run-dir", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, [*arguments, "--allow-partial", "--device", "cpu", "--threads", "1"])
+    assert result.exit_code == 0, result.output
+    best = json.loads((tmp_path / "run" / "best.json").read_text())
+    assert (best["recipe"]["model"], best["recipe"]["epochs"], best["data"]["start"]["name"]) == ("gru", 1, "gru")
+    assert set(best["data"]["teacher_validation_accuracy"]) == {"nb-svm", "lstm", "all"}
 
 
 def test_layers_that_start_from_a_run_are_not_pretrained() -> None:
@@ -165,7 +179,8 @@ def test_every_source_needs_its_share(imdb, tmp_path) -> None:
     ("options", "code", "message"),
     [
         (["--run-dir", "old"], 2, "old: holds a run already: carry it on with --resume or name another folder"),
-        (["--start", "empty"], 3, "empty: no best.json in it: name the --run-dir of a training that finished an epoch"),
+        (["--start", "none"], 4, "model 'none': no such model: use one of gru, lstm"),
+        (["--start", "empty"], 3, "empty: no best.json and no manifest.json in it: name an exported model, or the"),
         (["--teacher", "empty"], 4, "empty"),
     ],
 )

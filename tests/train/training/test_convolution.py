@@ -40,7 +40,14 @@ def test_it_learns_from_the_labels_and_judges_other_texts_the_same_way_twice() -
 
     def ask(config: TrainConfig = CONFIG) -> np.ndarray:
         return convolution_opinion(
-            learned, unseen.encoded, vocabulary, vectors, config, device=torch.device("cpu"), report=told.append
+            learned,
+            unseen.encoded,
+            vocabulary,
+            vectors,
+            config.convolution or ConvolutionConfig(),
+            config,
+            device=torch.device("cpu"),
+            report=told.append,
         )
 
     found = ask()

@@ -21,6 +21,8 @@ from sentscore_train.data.cache import ArrayCache
 from sentscore_train.data.corpus import Corpus, Domain, Source, divide, imdb_source
 from sentscore_train.data.extracts import ExtractConfig
 from sentscore_train.data.word_vectors import SkipGramConfig
+from sentscore_train.models.classifier import SentimentClassifier
+from sentscore_train.models.weights import to_tensors
 from sentscore_train.teachers.document_vectors import DocVectorConfig
 from sentscore_train.training import prepare as module
 from sentscore_train.training import teaching
@@ -262,3 +264,50 @@ def test_reviews_without_a_label_follow_whatever_source_they_are_from(source, tm
     assert data.train.labels[:14].tolist() == [0.0, 1.0] + [0.0] * 6 + [1.0] * 6
     assert len(data.train.labels) == 20
     assert data.facts["unlabelled"] == 6
+
+
+@pytest.fixture
+def start(tiny_artifact) -> TrainConfig:
+    """The recipe of a run that starts from an exported model."""
+    shape = load_artifact(tiny_artifact).manifest.architecture
+    return replace(
+        CONFIG,
+        model=str(tiny_artifact),
+        hidden_size=shape["hidden_size"],
+        num_layers=shape["num_layers"],
+        pooling=tuple(shape["pooling"]),
+        documents=None,
+        convolution=None,
+    )
+
+
+def test_a_run_starts_from_an_exported_model_with_vectors_for_all_words(
+    source, tmp_path, tiny_artifact, start, monkeypatch
+) -> None:
+    monkeypatch.setattr(module, "train_skip_gram", None)  # the model brings its vectors
+    data = prepare("lstm", start, source, tmp_path, device=torch.device("cpu"))
+    artifact = load_artifact(tiny_artifact)
+    known, weights = artifact.read_vocabulary(), to_tensors(SentimentClassifier.from_artifact(artifact))
+    assert data.pretrained.keys() == weights.keys()
+    assert np.array_equal(data.pretrained["head.weight"], weights["head.weight"])
+    places = {token: row for row, token in enumerate(known.tokens)}
+    places |= {data.vocabulary.tokens[data.vocabulary.unk_id]: known.unk_id}
+    shared = [token for token in data.vocabulary.tokens if token in places]
+    assert {"a", "film"} <= set(shared) < set(data.vocabulary.tokens)
+    vectors = dict(zip(data.vocabulary.tokens, data.pretrained["embedding.weight"], strict=True))
+    for token in shared:
+        assert np.array_equal(vectors[token], weights["embedding.weight"][places[token]]), token
+    assert data.facts["start"]["manifest_sha256"] == artifact.manifest_sha256
+
+
+def test_a_start_of_another_shape_is_refused(source, tmp_path, start) -> None:
+    with pytest.raises(UsageError, match=r"--start .*: is a .*: start from a model of the same shape"):
+        prepare("gru", start, source, tmp_path, device=torch.device("cpu"))
+
+
+def test_a_start_that_has_learned_from_what_is_validated_on_is_refused(source, tmp_path, start) -> None:
+    manifest = load_artifact(start.model).manifest
+    facts = {**manifest.data, "name": "IMDB", "seed": start.seed + 1}
+    artifact = replace(load_artifact(start.model), manifest=replace(manifest, data=facts))
+    with pytest.raises(UsageError, match=r"--start .*: learned from IMDB with the seed"):
+        teaching.check_not_learned(artifact, start.seed, Corpus(tuple(source)), "--start")

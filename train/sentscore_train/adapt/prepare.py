@@ -16,7 +16,6 @@ from sentscore.text.encoder import MAX_TOKENS, EncodedTexts, Encoder, head_and_t
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.adapt.config import AdaptConfig
 from sentscore_train.adapt.opinions import judge
-from sentscore_train.adapt.words import place_new_words
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.corpus import Corpus, Division, Source, check_enough, describe, divide
 from sentscore_train.data.encoding import encode_texts
@@ -27,6 +26,8 @@ from sentscore_train.evaluation.metrics import to_probabilities
 from sentscore_train.models.classifier import SentimentClassifier
 from sentscore_train.models.weights import load_tensors, to_tensors
 from sentscore_train.training.loop import predict
+from sentscore_train.training.new_words import place_new_words
+from sentscore_train.training.prepare import describe_start
 
 Logits = npt.NDArray[np.float32]
 
@@ -98,11 +99,7 @@ def prepare_adaptation(
         vectors=start.embedding.weight.detach().numpy(),
         facts={
             **describe(corpus, division),
-            "start": {
-                "name": artifact.name,
-                "manifest_sha256": artifact.manifest_sha256,
-                "data": artifact.manifest.data,
-            },
+            "start": describe_start(artifact),
             "new_words": len(vocabulary) - len(known),
             "seed": config.seed,
         },

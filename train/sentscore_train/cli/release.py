@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +10,8 @@ import typer
 
 from sentscore.cli.guard import require
 from sentscore.cli.lines import echo_line
-from sentscore.errors import UsageError
-from sentscore.model.artifact import load_artifact
+from sentscore.errors import InputError, UsageError
+from sentscore.model.artifact import LAYOUT, load_artifact
 from sentscore.model.cpu import available_cpus
 from sentscore_train.cli.options import (
     TRAINING_PACKAGES,
@@ -35,7 +34,7 @@ from sentscore_train.data.labels import Scale
 from sentscore_train.data.tables import TableOptions
 
 if TYPE_CHECKING:
-    from sentscore_train.release import Stage
+    from sentscore_train.release import Earlier, Stage
 
 
 def release_cli(
@@ -51,11 +50,12 @@ def release_cli(
     negative_to: NegativeToOption = None,
     positive_from: PositiveFromOption = None,
     source_share: SourceShareOption = None,
-    teacher: Annotated[
-        list[Path] | None,
+    earlier: Annotated[
+        Path | None,
         typer.Option(
-            "--teacher",
-            help="Model of an earlier release that teaches beside this one's; may be repeated. Not in OUT_DIR.",
+            "--earlier",
+            help="Folder of an earlier release's models. They teach beside this one's, which start from their weights. "
+            "Not OUT_DIR.",
             show_default=False,
         ),
     ] = None,
@@ -95,7 +95,7 @@ def release_cli(
         tuple(given.test_paths(tables)),
         data_dir,
         source_shares=check_shares(source_share, len(tables) + given.has_imdb),
-        teachers=_check_teachers(teacher or [], out_dir),
+        earlier=_read_earlier(earlier, out_dir),
         device=device,
         threads=threads or (max(1, available_cpus() // jobs) if jobs > 1 else None),
         jobs=jobs,
@@ -114,18 +114,29 @@ def release_cli(
     release(config, announce)
 
 
-def _check_teachers(teachers: Sequence[Path], out_dir: Path) -> tuple[Path, ...]:
+def _read_earlier(folder: Path | None, out_dir: Path) -> tuple[Earlier, ...]:
     """Returns the models of an earlier release.
 
     Raises:
-        UsageError: One is where this release writes its own.
-        ArtifactError: One is missing or damaged.
+        UsageError: They are where this release writes its own.
+        InputError: There are none.
+        ArtifactError: One is damaged.
     """
-    for teacher in teachers:
-        if teacher.resolve().parent == out_dir.resolve():
-            raise UsageError(f"--teacher {teacher}: this release may replace it: copy it out of {out_dir} first")
-        load_artifact(teacher)
-    return tuple(teachers)
+    from sentscore_train.release import Earlier
+
+    if folder is None:
+        return ()
+    if folder.resolve() == out_dir.resolve():
+        raise UsageError(f"--earlier {folder}: this release would replace them: copy them out of it first")
+    paths = sorted(path.parent for path in folder.glob(f"*/{LAYOUT.manifest}"))
+    if not paths:
+        raise InputError(f"--earlier {folder}: no model in it: name the folder that the models' folders are in")
+    found = []
+    for path in paths:
+        shape = load_artifact(path).manifest.architecture
+        cell = str(shape.get("cell", shape.get("name")))
+        found.append(Earlier(path, cell, int(shape["hidden_size"]), int(shape["num_layers"])))
+    return tuple(found)
 
 
 def _format_command(stage: Stage) -> str:

@@ -11,7 +11,7 @@ import typer
 from sentscore.cli.guard import require
 from sentscore.cli.lines import echo_line
 from sentscore.errors import InputError, UsageError
-from sentscore.model.artifact import load_artifact
+from sentscore.model.artifact import LAYOUT, load_artifact
 from sentscore_train.cli.options import (
     TRAINING_PACKAGES,
     DataDirOption,
@@ -99,7 +99,10 @@ def train_command(cell: Cell) -> Callable[..., None]:
         ] = 0,
         start: Annotated[
             Path | None,
-            typer.Option("--start", help="Finished run whose best weights this run starts from; preset default only."),
+            typer.Option(
+                "--start",
+                help="Finished run, or exported model, whose weights this run starts from; preset default only.",
+            ),
         ] = None,
         teacher: Annotated[
             list[str] | None,
@@ -226,10 +229,20 @@ def _check_files(run_dir: Path, *, resume: bool, start: Path | None, teachers: S
     """
     if not resume and holds_run(run_dir):
         raise UsageError(f"{run_dir}: holds a run already: carry it on with --resume or name another folder")
-    if start is not None and not (start / "best.json").is_file():
-        raise InputError(f"{start}: no best.json in it: name the --run-dir of a training that finished an epoch")
+    if start is not None and _is_model(start):
+        load_artifact(str(start))
+    elif start is not None and not (start / "best.json").is_file():
+        raise InputError(
+            f"{start}: no best.json and no manifest.json in it: name an exported model, or the --run-dir of a training "
+            "that finished an epoch"
+        )
     for teacher in teachers:
         load_artifact(teacher)
+
+
+def _is_model(start: Path) -> bool:
+    """Returns whether a start is an exported model: its folder, or the name of a shipped one."""
+    return (start / LAYOUT.manifest).is_file() or not start.exists()
 
 
 def _default_config(
@@ -254,8 +267,15 @@ def _default_config(
     numbers: dict[str, Any] = {}
     if teachers:
         numbers = {"epochs": TAUGHT_EPOCHS}
+    documents: DocVectorConfig | None = DocVectorConfig(seed=seed)
+    convolution: ConvolutionConfig | None = ConvolutionConfig(seed=seed)
     if start is not None:
-        numbers = {"start": str(start), "epochs": FURTHER_EPOCHS, "learning_rate": FURTHER_LEARNING_RATE}
+        numbers = {"epochs": FURTHER_EPOCHS, "learning_rate": FURTHER_LEARNING_RATE}
+        if _is_model(start):
+            numbers["model"] = str(start)
+            documents = convolution = None  # they teach such a model nothing
+        else:
+            numbers["start"] = str(start)
     shape = _given(hidden_size=hidden_size, num_layers=num_layers, learning_rate=learning_rate)
     return TrainConfig(
         **{**numbers, **common, **shape},
@@ -263,8 +283,8 @@ def _default_config(
         language_model=LanguageModelConfig(epochs=pretrain, seed=seed) if pretrain else None,
         teachers=tuple(teachers),
         vectors=SkipGramConfig(seed=seed),
-        documents=DocVectorConfig(seed=seed),
-        convolution=ConvolutionConfig(seed=seed),
+        documents=documents,
+        convolution=convolution,
     )
 
 

@@ -58,6 +58,8 @@ class TrainConfig:
             for layers that start at random.
         validation_share: The share of the labelled reviews of each source.
         start: The folder of a finished run whose best weights this run starts from; empty for a new start.
+        model: The folder of an exported model that this run starts from instead; empty for none. Words that the model
+            does not know get vectors from those that they stand among.
         pull: How strongly the weights are drawn back to those that the run starts from: after each step they give up
             this number, times the learning rate, of their distance (Li et al. 2018, L2-SP).
         keep: Which epoch's weights are kept: the best on validation, or the last, so that no epoch is chosen.
@@ -65,8 +67,9 @@ class TrainConfig:
             opinion of these models, of NB-SVM, of a classifier on document vectors and of a convolutional one. It is a
             sum of calibrated log-odds, with weights of each source's own.
         linear: How NB-SVM is fitted. Of C = 1, 0.1, 0.05 and 0.02, 0.1 was the best on the validation reviews.
-        documents: The document vectors for the classifier on them.
-        convolution: The convolutional classifier.
+        documents: The document vectors for the classifier on them; None to leave this teacher out.
+        convolution: The convolutional classifier; None to leave it out. Beside NB-SVM and models that have learned
+            from all kinds of reviews these two brought nothing, and take an hour.
         seed: The seed of the split, the vectors, the weights, the order and dropout.
         precision: The precision of the products; `auto` is bf16 on a GPU that has it. Weights are always float32. The
             softmax of pre-training and the convolutional teacher compute their products in bf16 everywhere.
@@ -94,12 +97,13 @@ class TrainConfig:
     validation_share: float = 0.1
     language_model: LanguageModelConfig | None = None
     start: str = ""
+    model: str = ""
     pull: float = 0.0
     keep: Literal["best", "last"] = "best"
     teachers: tuple[str, ...] = ()
     linear: NbSvmConfig = field(default_factory=lambda: NbSvmConfig(inverse_penalty=0.1))
-    documents: DocVectorConfig = field(default_factory=DocVectorConfig)
-    convolution: ConvolutionConfig = field(default_factory=ConvolutionConfig)
+    documents: DocVectorConfig | None = field(default_factory=DocVectorConfig)
+    convolution: ConvolutionConfig | None = field(default_factory=ConvolutionConfig)
     seed: int = 1234
     precision: Precision = "auto"
     threads: int | None = None

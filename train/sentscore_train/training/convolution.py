@@ -13,7 +13,7 @@ from sentscore.text.encoder import EncodedTexts, head_and_tail
 from sentscore.text.vocabulary import Vocabulary
 from sentscore_train.data.batches import LabelledTexts, order_batches
 from sentscore_train.data.extracts import add_extracts, find_sentence_ends
-from sentscore_train.teachers.convolutional import ConvolutionalClassifier
+from sentscore_train.teachers.convolutional import ConvolutionalClassifier, ConvolutionConfig
 from sentscore_train.teachers.opinions import Logits
 from sentscore_train.training.config import TrainConfig
 from sentscore_train.training.loop import one_cycle, predict, update_average
@@ -24,6 +24,7 @@ def convolution_opinion(
     unknown: EncodedTexts,
     vocabulary: Vocabulary,
     vectors: Logits,
+    settings: ConvolutionConfig,
     config: TrainConfig,
     *,
     device: torch.device,
@@ -38,11 +39,11 @@ def convolution_opinion(
         unknown: The reviews [n] to judge.
         vocabulary: The vocabulary of the ids.
         vectors: The word vectors that the embedding starts from, float32 [V, E].
-        config: The recipe. Batches, extracts, dropout and averaging are those of the recurrent models.
+        settings: How the classifier is shaped and trained.
+        config: The recipe of the recurrent models, whose batches, extracts, dropout and averaging are used here too.
         device: The device to train on.
         report: The function that is told how far the training is.
     """
-    settings = config.convolution
     torch.manual_seed(settings.seed)
     vocab_size, embedding_dim = vectors.shape
     model = ConvolutionalClassifier(vocab_size, embedding_dim, settings, config.dropout, unk_id=vocabulary.unk_id)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from sentscore.errors import InputError, UsageError
+from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.progress import Progress, Report, silent
 from sentscore_train.data.batches import LabelledTexts, TrainingData
 from sentscore_train.data.cache import ArrayCache, Arrays
@@ -22,9 +23,10 @@ from sentscore_train.data.word_vectors import train_skip_gram
 from sentscore_train.models.classifier import Architecture, Cell
 from sentscore_train.teachers.opinions import soft_labels
 from sentscore_train.training.config import TrainConfig
+from sentscore_train.training.earlier import translate_weights
 from sentscore_train.training.language_model import pretrain
 from sentscore_train.training.memory import keep_freed_memory
-from sentscore_train.training.teaching import Lesson, ask_teachers
+from sentscore_train.training.teaching import Lesson, ask_teachers, check_not_learned
 
 _CODE: Final = 1  # must rise when the same settings pre-train other weights
 
@@ -62,19 +64,10 @@ def prepare(
     cache = ArrayCache(data_dir / "prepared", report)
     encoded = encode_corpus(corpus, config.vocabulary_size, cache, report)
 
-    phase = "training the word vectors"
-    vectors = cache.get(
-        "vectors",
-        {**encoded.made_from, "skip_gram": asdict(config.vectors)},
-        lambda: {
-            "vectors": train_skip_gram(
-                encoded.texts,
-                encoded.vocabulary,
-                config.vectors,
-                progress=lambda done, of: report(Progress(phase, done, of)),
-            )
-        },
-    )["vectors"]
+    start = _read_start(config, corpus)
+    begun = None if start is None else _translate(cell, config, start, encoded, cache, report)
+    # A model that has learned brings vectors of its own.
+    vectors = _word_vectors(config, encoded, cache, report) if begun is None else begun["embedding.weight"]
     division = divide(corpus, share=config.validation_share, seed=config.seed)
     labels, domain_ids = corpus.labels, corpus.domain_ids
     train, validation, unlabelled = division.train, division.validation, division.unlabelled
@@ -101,14 +94,74 @@ def prepare(
             "seed": config.seed,
             "corpus_sha256": encoded.made_from["corpus"],
             **({"teacher_validation_accuracy": teachers} if teachers else {}),
+            **({} if start is None else {"start": describe_start(start)}),
         },
         domains=corpus.domains,
         quotable=[
             corpus.texts[row] if corpus.sources[corpus.source_ids[row]].publication is not None else ""
             for row in validation
         ],
-        pretrained=_pretrain(cell, config, encoded, vectors, cache, device, report),
+        pretrained=begun or _pretrain(cell, config, encoded, vectors, cache, device, report),
     )
+
+
+def describe_start(artifact: Artifact) -> dict[str, Any]:
+    """Returns the facts about a model that another one has started from, for the manifest and the card."""
+    return {
+        "name": artifact.name,
+        "manifest_sha256": artifact.manifest_sha256,
+        "data": artifact.manifest.data,
+    }
+
+
+def _read_start(config: TrainConfig, corpus: Corpus) -> Artifact | None:
+    """Returns the model that the run starts from, if there is one.
+
+    Raises:
+        ArtifactError: It is missing or damaged.
+        UsageError: It has learned from reviews that this run validates on.
+    """
+    if not config.model:
+        return None
+    artifact = load_artifact(config.model)
+    check_not_learned(artifact, config.seed, corpus, "--start")
+    return artifact
+
+
+def _translate(
+    cell: Cell, config: TrainConfig, start: Artifact, encoded: EncodedCorpus, cache: ArrayCache, report: Report
+) -> Arrays:
+    """Returns the weights of the model that the run starts from, for the tokens of these reviews."""
+    architecture = Architecture(
+        cell,
+        len(encoded.vocabulary),
+        int(start.manifest.architecture["embedding_dim"]),
+        config.hidden_size,
+        config.num_layers,
+        config.pooling,
+    )
+    key = {**encoded.made_from, "manifest": start.manifest_sha256, "architecture": asdict(architecture), "code": _CODE}
+    report(Progress("placing new words", 0, 1))
+    return cache.get("start", key, lambda: translate_weights(start, encoded, architecture))
+
+
+def _word_vectors(
+    config: TrainConfig, encoded: EncodedCorpus, cache: ArrayCache, report: Report
+) -> npt.NDArray[np.float32]:
+    """Returns the vector of each token, float32 [V, E], from all reviews."""
+    phase = "training the word vectors"
+    return cache.get(
+        "vectors",
+        {**encoded.made_from, "skip_gram": asdict(config.vectors)},
+        lambda: {
+            "vectors": train_skip_gram(
+                encoded.texts,
+                encoded.vocabulary,
+                config.vectors,
+                progress=lambda done, of: report(Progress(phase, done, of)),
+            )
+        },
+    )["vectors"]
 
 
 def _pretrain(

@@ -18,7 +18,7 @@ from sentscore_train.data.batches import LabelledTexts
 from sentscore_train.data.cache import ArrayCache, hash_texts
 from sentscore_train.data.corpus import Corpus
 from sentscore_train.data.encoding import EncodedCorpus
-from sentscore_train.teachers.document_vectors import document_vectors
+from sentscore_train.teachers.document_vectors import DocVectorConfig, document_vectors
 from sentscore_train.teachers.nbsvm import NbSvm
 from sentscore_train.teachers.opinions import Logits, model_opinion, vector_opinion
 from sentscore_train.training.config import TrainConfig
@@ -95,26 +95,34 @@ def ask_teachers(
         model = NbSvm(lesson.learned, len(vocabulary), config.linear, kinds=[each[train] for each in kinds])
         return model.logits(ids.take(unknown), [each[unknown] for each in kinds])
 
-    def convolution() -> Logits:
-        learned, asked = lesson.learned, ids.take(unknown)
-        return convolution_opinion(learned, asked, vocabulary, lesson.vectors, config, device=device, report=report)
-
-    vectors = _document_vectors(config, lesson, cache, report)
     sources = corpus.source_ids.astype(np.int64)
-    opinions = {
-        "nb-svm": keep({"linear": asdict(config.linear)}, linear),
-        "document vectors": vector_opinion(
+    opinions = {"nb-svm": keep({"linear": asdict(config.linear)}, linear)}
+    if config.documents is not None:
+        vectors = _document_vectors(config.documents, lesson, cache, report)
+        opinions["document vectors"] = vector_opinion(
             vectors[train],
             corpus.labels[train],
             vectors[unknown],
             config.documents.inverse_penalty,
             sources=(sources[train], sources[unknown]),
-        ),
-        "convolution": keep({**_convolution_recipe(config), "device": device.type}, convolution),
-    }
+        )
+    if (settings := config.convolution) is not None:
+        opinions["convolution"] = keep(
+            {**_convolution_recipe(config), "device": device.type},
+            lambda: convolution_opinion(
+                lesson.learned,
+                ids.take(unknown),
+                vocabulary,
+                lesson.vectors,
+                settings,
+                config,
+                device=device,
+                report=report,
+            ),
+        )
     for teacher in config.teachers:
         artifact = load_artifact(teacher)
-        _check_not_learned(artifact, config, corpus)
+        check_not_learned(artifact, config.seed, corpus, "--teacher")
         texts = [corpus.texts[row] for row in unknown]
         opinion = keep(
             {"manifest": artifact.manifest_sha256},
@@ -134,8 +142,14 @@ def _convolution_recipe(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _check_not_learned(artifact: Artifact, config: TrainConfig, corpus: Corpus) -> None:
-    """Checks that a teacher has not learned from reviews that this run validates on.
+def check_not_learned(artifact: Artifact, seed: int, corpus: Corpus, option: str) -> None:
+    """Checks that a model has not learned from reviews that a run validates on.
+
+    Args:
+        artifact: The model.
+        seed: The seed of the run.
+        corpus: The run's reviews.
+        option: The option that names the model.
 
     Raises:
         UsageError: It was trained on one of the sources, divided with another seed.
@@ -143,10 +157,10 @@ def _check_not_learned(artifact: Artifact, config: TrainConfig, corpus: Corpus) 
     data = artifact.manifest.data
     names = {str(source.get("name")) for source in data.get("sources", ())} or {str(data.get("name"))}
     shared = sorted(names.intersection(source.name for source in corpus.sources))
-    if shared and data.get("seed") != config.seed:
+    if shared and data.get("seed") != seed:
         raise UsageError(
-            f"--teacher {artifact.path}: learned from {', '.join(shared)} with the seed {data.get('seed')}, so from "
-            f"reviews that the seed {config.seed} validates on: use --seed {data.get('seed')}"
+            f"{option} {artifact.path}: learned from {', '.join(shared)} with the seed {data.get('seed')}, so from "
+            f"reviews that the seed {seed} validates on: use --seed {data.get('seed')}"
         )
 
 
@@ -168,19 +182,19 @@ def _kinds(corpus: Corpus) -> tuple[Rows, Rows]:
 
 
 def _document_vectors(
-    config: TrainConfig, lesson: Lesson, cache: ArrayCache, report: Report
+    config: DocVectorConfig, lesson: Lesson, cache: ArrayCache, report: Report
 ) -> npt.NDArray[np.float32]:
     """Returns the vector of every review of the corpus, float32 [all, dim]."""
     phase = "training the document vectors"
 
     def make() -> npt.NDArray[np.float32]:
-        report(Progress(phase, 0, config.documents.epochs))
+        report(Progress(phase, 0, config.epochs))
         return document_vectors(
             lesson.encoded.texts,
             len(lesson.encoded.vocabulary),
-            config.documents,
+            config,
             progress=lambda done, of: report(Progress(phase, done, of)),
         )
 
-    key = {**lesson.encoded.made_from, "documents": asdict(config.documents)}
+    key = {**lesson.encoded.made_from, "documents": asdict(config)}
     return cache.get("documents", key, lambda: {"vectors": make()})["vectors"]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from sentscore.text.encoder import EncodedTexts
-from sentscore_train.adapt import words
-from sentscore_train.adapt.words import place_new_words
+from sentscore_train.training import new_words
+from sentscore_train.training.new_words import place_new_words
 
 KINDS, SIZE = 6, 8
 NEW = 2 + KINDS * 20  # the first id without a vector
@@ -34,7 +34,7 @@ def test_a_new_word_comes_to_stand_among_the_words_around_it(monkeypatch) -> Non
     distance = np.linalg.norm(found[:, None] - centres[None], axis=2)
     assert (distance.argmin(1) == [0, 1, 2]).all()
     assert (distance.min(1) < 0.3 * np.sort(distance, axis=1)[:, 1]).all()
-    monkeypatch.setattr(words, "_STEP", 1_000)  # a part of the texts at a time
+    monkeypatch.setattr(new_words, "_STEP", 1_000)  # a part of the texts at a time
     np.testing.assert_allclose(place_new_words(encoded, vectors, without_vector=(0, 1)), found, atol=1e-5)
 
 
