@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -330,7 +330,7 @@ def _run(
 ) -> RunSummary:
     from sentscore.jobs import run_all, run_job
 
-    waiting = iter(jobs if night is None else night.jobs())
+    waiting = iter(jobs if night is None else night.jobs(record.add_left_out))
     begun: list[Job] = []  # the job at work
 
     def run(job: Job) -> Summary:
@@ -392,9 +392,10 @@ def _recording_failure(record: Recorder, begun: Sequence[Job], waiting: Iterable
     try:
         yield
     except BaseException as error:
-        for job in begun:
-            record.add_failed(job, error)
-        record.add_not_begun(waiting)
+        with suppress(SentscoreError):  # the error that counts is the one that ended the run
+            for job in begun:
+                record.add_failed(job, error)
+            record.add_not_begun(waiting)
         raise
 
 

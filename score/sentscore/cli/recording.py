@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from sentscore.cli.guard import explain_error
 from sentscore.cli.signals import nothing_begun
 from sentscore.errors import OutputError, UsageError
+from sentscore.files import output_errors
+
+_HEAD_BYTES: Final = 100
+_OURS: Final = re.compile(rb'\s*$|\{\s*"format_version": \d+,\s*"status": |# (HELP|TYPE) sentscore_run_|# EOF')
+"""How the reports and metrics begin that may be replaced; an empty file may be, too."""
 
 if TYPE_CHECKING:
     from sentscore.jobs import Job, Summary
@@ -63,14 +70,14 @@ class Recorder:
         """
         with nullcontext() if self.is_wanted else nothing_begun():
             from sentscore.jobs.run_report import RunReport
+        any_format = bool(self._options and (self._options.get("whole") or self._options.get("format")))
         for option, path in (("--report", self._report), ("--metrics", self._metrics)):
             if path is not None:
-                _check_place(option, path, inputs)
-        if self._report is not None and self._metrics is not None and self._report.resolve() == self._metrics.resolve():
+                _check_place(option, path, inputs, any_format=any_format)
+        if self._report is not None and self._metrics is not None and _is_same(self._report, self._metrics):
             raise UsageError(f"--report and --metrics are both {self._report}: name two files")
         self.run = RunReport(self._options, keep_inputs=self._report is not None)
-        if self._report is not None:
-            self.run.write(self._report)
+        self._write()
         try:
             yield
             self.run.end(self.exit_code)
@@ -119,14 +126,36 @@ class Recorder:
             write_metrics(self.run, self._metrics)
 
 
-def _check_place(option: str, path: Path, inputs: Iterable[str]) -> None:
+def _check_place(option: str, path: Path, inputs: Iterable[str], *, any_format: bool) -> None:
+    """Checks that a file can be written, and replaces nothing but a report or metrics of another run.
+
+    Args:
+        option: The option that names it.
+        path: The file.
+        inputs: The names that were given.
+        any_format: Whether files of folders are inputs whatever their names.
+    """
     from sentscore.formats import parse_file_name
+    from sentscore.jobs.inputs import parse_argument
 
     if parse_file_name(path.name) is not None or path.name in {"", "-"}:
         raise UsageError(f"{option} {path}: a report must not have the name of a table: end it in .json or .prom")
-    if any(path.resolve() == Path(name).resolve() for name in inputs):
-        raise UsageError(f"{option} {path}: is an input: name another file")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder: name a file in it with {option}")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
+    with output_errors(str(path)):
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder: name a file in it with {option}")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
+        if os.path.lexists(path):
+            if not path.is_file():
+                raise OutputError(f"{path}: is no file: name another one with {option}")
+            with path.open("rb") as file:
+                if not _OURS.match(file.read(_HEAD_BYTES)):
+                    raise UsageError(f"{option} {path}: is there and is no report or metrics: name another file")
+        for name in inputs if any_format else ():
+            root = parse_argument(name).root
+            if root is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                raise UsageError(f"{option} {path}: would be an input, for it is in {root}: name another folder")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)

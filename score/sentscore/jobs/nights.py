@@ -91,7 +91,7 @@ class Night:
             OutputError: A folder cannot be written to, or another run is writing there.
         """
         for state in self._plan.states.values():
-            state.begin_run(self._made_by)
+            state.begin_run(self._made_by, incremental=self._plan.incremental)
 
     def end(self) -> None:
         """Says that the run is finished."""
@@ -108,11 +108,17 @@ class Night:
                 changes.add_gone(output)
         return changes
 
-    def jobs(self) -> Iterator[Job]:
-        """Yields the jobs that are to be done. Outputs that are ours may be replaced."""
+    def jobs(self, on_same: Callable[[Job], None] | None = None) -> Iterator[Job]:
+        """Yields the jobs that are to be done. Outputs that are ours may be replaced.
+
+        Args:
+            on_same: Is called for each job whose output is as it would be made now.
+        """
         for job in self._plan:
             state = self._plan.state_of(job)
             if self._compare(job) == "same":
+                if on_same is not None:
+                    on_same(job)
                 continue
             owned = state is not None and not self._plan.skip_existing and state.owns(job.place)
             yield replace(job, target=replace(job.target, replace=True)) if owned else job
@@ -136,6 +142,7 @@ class Night:
         if state is None or job.input is None or self._plan.skip_existing:
             return "new"
         change = state.compare(job.place, job.input, self._made_by)
-        if self._plan.incremental or state.is_done_now(job.place, job.input):
+        goes_on = state.incremental and state.unfinished == self._made_by
+        if self._plan.incremental or goes_on or state.is_done_now(job.place, job.input):
             return change
         return "new"

@@ -21,7 +21,7 @@ from sentscore.jobs.places import (
     default_target,
     named_target,
 )
-from sentscore.jobs.state import State
+from sentscore.jobs.state import STATE_NAME, State
 from sentscore.sinks.targets import STDOUT, Target
 
 
@@ -201,6 +201,7 @@ def plan_whole(inputs: Sequence[str], *, output: str | None, force: bool) -> Job
         InputError: A folder or a glob holds no file.
         OutputError: The output exists already, or its folder does not.
     """
+    output = None if output is None else _local_output(output)
     check_names(inputs, output)
     inputs = [name for each in inputs for name in _list_texts(parse_argument(each))]
     csv = Format(Kind.CSV)
@@ -251,8 +252,9 @@ def _open_states(plan: Plan) -> None:
     alone = [argument.name for argument in plan.arguments if plan.folder_of(argument) is None]
     if plan.incremental and alone:
         raise UsageError(f"--incremental: the output of {alone[0]} is in no folder of outputs: give -o FOLDER/")
-    if plan.incremental or plan.is_tree or len(plan.arguments) > 1:
-        for folder in plan.folders:
+    is_one = not (plan.incremental or plan.is_tree or len(plan.arguments) > 1)
+    for folder in plan.folders:
+        if not is_one or os.path.lexists(folder / STATE_NAME):  # one file may not come between another run
             plan.states[folder] = State(folder)
 
 
@@ -283,6 +285,8 @@ def _check_plan(plan: Plan) -> None:
             plan.size += job.input.size if job.input is not None else 0
             if path is None or job.target.device:
                 continue
+            if path.name == STATE_NAME:
+                raise UsageError(f"{job.name}: its output would replace {path}, which says what is there: rename it")
             if may_meet and hash(path) in seen:
                 _check_alone(plan, job)
             seen.add(hash(path) if may_meet else 0)

@@ -206,7 +206,7 @@ def run_job(
                     with stages.timed("write"):
                         sink.write(batch, ends_group=window.ends_group)
                 rows += start
-    if not resume and job.target.path is not None and not job.target.device:
+    if job.target.path is not None and not job.target.device:  # those of a run with other options, too
         remove_journals(job.target.path)
     seconds = time.perf_counter() - began
     models = tuple(

@@ -148,7 +148,7 @@ def first_readable(jobs: Iterable[Job], check: Callable[[Sequence[Job]], None], 
     for number, job in enumerate(jobs):
         try:
             check([job])
-        except InputError:
+        except (InputError, UsageError):
             if number + 1 < most:
                 continue
         return

@@ -3,9 +3,9 @@
 It is kept in `_sentscore.jsonl` in that folder, to which lines are only appended. Paths are below the folders of the
 inputs and the outputs, and nothing in it varies between equal runs, however often they were killed:
 
-    {"run": "begun", "made_by": {"models": [...], "options": {...}}}
-    {"begun": "dt=1/a.parquet", "input": "dt=1/a.parquet", "size": 1024, "version": "1795788000000000000"}
-    {"done": "dt=1/a.parquet"}
+    {"run": "begun", "made_by": {"models": [...], "options": {...}}, "incremental": false}
+    {"begun": "a.parquet", "root": "../lake", "input": "a.parquet", "size": 1024, "version": "1795788000000000000"}
+    {"done": "a.parquet"}
     {"run": "finished"}
 
 A file is begun before its output takes its place, so whatever has the output's name then is one of ours.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class _Output:
 
     Attributes:
         input: A digest of its input as it was when it was begun last.
+        root: The folder that the input is in or below, as a path from the outputs' folder.
+        source: The input's path below that folder; empty where it is the output's.
         made_by: Which of the folder's models and options it was begun with last.
         run: In which run that was, from 1.
         done: Whether it was finished then.
@@ -49,6 +52,8 @@ class _Output:
     """
 
     input: bytes
+    root: str
+    source: str
     made_by: int
     run: int
     done: bool = False
@@ -64,6 +69,7 @@ class State:
 
     Attributes:
         unfinished: What the last run made outputs by, if it did not end; None if it did.
+        incremental: Whether the last run left out what had been made before it.
 
     Raises:
         OutputError: The file cannot be written or read, or another run has locked it.
@@ -71,9 +77,11 @@ class State:
 
     def __init__(self, folder: Path) -> None:
         self.unfinished: MadeBy | None = None
+        self.incremental = False
         self._folder = folder
         self._path = folder / STATE_NAME
         self._outputs: dict[str, _Output] = {}
+        self._roots: dict[str, str] = {}
         self._made_by: list[MadeBy] = []
         self._now = 0  # the index of what outputs are made by
         self._run = 0
@@ -96,8 +104,12 @@ class State:
         found = self._outputs.get(output)
         return found is not None and (found.made or (self.unfinished is not None and found.run == self._run))
 
-    def begin_run(self, made_by: MadeBy) -> None:
+    def begin_run(self, made_by: MadeBy, *, incremental: bool = False) -> None:
         """Begins a run, or goes on with the one that was not finished, if it made outputs by the same.
+
+        Args:
+            made_by: What outputs are made by.
+            incremental: Whether a new run leaves out what was made before it.
 
         Raises:
             OutputError: The file cannot be written, or another run has made one meanwhile.
@@ -107,8 +119,8 @@ class State:
                 self._folder.mkdir(parents=True, exist_ok=True)
             self._open("x+b")
         if self.unfinished != made_by:
-            self._note_run(made_by)
-            self._append({"run": "begun", "made_by": made_by})
+            self._note_run(made_by, incremental)
+            self._append({"run": "begun", "made_by": made_by, "incremental": incremental})
 
     def end_run(self) -> None:
         """Says that all jobs of the run are done, or are not going to be."""
@@ -125,11 +137,19 @@ class State:
             output: The output's path in the folder, with `/` between folders, as in all methods.
             input: The input.
             made_by: What the output would be made by now.
+
+        Raises:
+            OutputError: The output was made from a file of another folder, which is still there.
         """
         found = self._outputs.get(output)
         if found is None:
             return "new"
         found.seen = True
+        if found.made and found.root != self._find_root(input) and self._find_source(output, found).exists():
+            raise OutputError(
+                f"{self._folder / output}: was made from {self._find_source(output, found)}, and {input.name} would "
+                "replace it: give another --output"
+            )
         if not found.made or not self._exists(output):
             return "new"
         if found.input != _digest(input):
@@ -150,8 +170,17 @@ class State:
         found = self._outputs.get(output)
         if found is not None and not found.done and (found.input, found.run) == (digest, self._run):
             return  # a run that was killed has said so
-        self._begin(output, digest)
-        self._append({"begun": output, "input": input.relative, "size": input.size, "version": input.version})
+        root = self._find_root(input)
+        self._begin(output, digest, root, input.relative)
+        self._append(
+            {
+                "begun": output,
+                "root": root,
+                "input": input.relative,
+                "size": input.size,
+                "version": input.version,
+            }
+        )
 
     def end(self, output: str) -> None:
         """Says that an output was made."""
@@ -159,9 +188,9 @@ class State:
         self._append({"done": output})
 
     def gone(self) -> Iterator[str]:
-        """Yields the paths of outputs that are there, but whose inputs are not among those that were compared."""
+        """Yields the paths of outputs that are there, but whose inputs are not."""
         for name, found in self._outputs.items():
-            if found.made and not found.seen and self._exists(name):
+            if found.made and not found.seen and self._exists(name) and not self._find_source(name, found).exists():
                 yield str(self._folder / name)
 
     def close(self) -> None:
@@ -170,6 +199,16 @@ class State:
             with suppress(OSError):
                 self._file.close()
             self._file = None
+
+    def _find_root(self, input: Input) -> str:
+        """Returns the folder that an input is in or below, as a path from this folder."""
+        folder = input.root or os.path.dirname(input.name)  # noqa: PTH120 - there may be millions
+        if folder not in self._roots:
+            self._roots[folder] = os.path.relpath(os.path.realpath(folder or "."), os.path.realpath(self._folder))
+        return self._roots[folder]
+
+    def _find_source(self, name: str, found: _Output) -> Path:
+        return self._folder.joinpath(found.root, found.source or name)
 
     def _exists(self, output: str) -> bool:
         return (self._folder / output).exists()
@@ -209,11 +248,12 @@ class State:
             entry = json.loads(line)
             if "run" in entry:
                 if entry["run"] == "begun":
-                    self._note_run(entry["made_by"])
+                    self._note_run(entry["made_by"], bool(entry.get("incremental")))
                 else:
                     self.unfinished = None
             elif "begun" in entry:
-                self._begin(entry["begun"], _digest_input(entry["input"], entry["size"], entry["version"]))
+                digest = _digest_input(entry["input"], entry["size"], entry["version"])
+                self._begin(entry["begun"], digest, sys.intern(entry["root"]), entry["input"])
             else:
                 self._end(entry["done"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -221,17 +261,21 @@ class State:
                 f"{self._path}: line {number} is damaged: remove the file, and give --skip-existing or --force"
             ) from error
 
-    def _note_run(self, made_by: MadeBy) -> None:
+    def _note_run(self, made_by: MadeBy, incremental: bool) -> None:
+        if self.unfinished is not None:  # what it was about to make when it was stopped may be there
+            for name, found in self._outputs.items():
+                if found.run == self._run and not found.done and self._exists(name):
+                    found.made = True
         if made_by not in self._made_by:
             self._made_by.append(made_by)
         self._now = self._made_by.index(made_by)
         self._run += 1
-        self.unfinished = made_by
+        self.unfinished, self.incremental = made_by, incremental
 
-    def _begin(self, name: str, digest: bytes) -> None:
+    def _begin(self, name: str, digest: bytes, root: str, source: str) -> None:
         found = self._outputs.get(name)
         made = found is not None and found.made
-        self._outputs[name] = _Output(digest, self._now, self._run, made=made)
+        self._outputs[name] = _Output(digest, root, "" if source == name else source, self._now, self._run, made=made)
 
     def _end(self, name: str) -> None:
         found = self._outputs[name]

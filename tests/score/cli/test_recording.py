@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -68,7 +69,7 @@ class TestReport:
         damaged, last = tmp_path / "damaged.jsonl", tmp_path / "last.csv"
         damaged.write_text('{"text": "a film"}\n' * 20_000 + "{\n")
         last.write_text("text\na film\n")
-        (tmp_path / "run.json").write_text("of last night")
+        (tmp_path / "run.json").write_text('{\n  "format_version": 1,\n  "status": "finished"}')
         result = invoke("file", reviews, damaged, last, "-m", tiny_artifact, *places, "--no-resume")
         assert result.exit_code == 3
         report = read_report(tmp_path / "run.json")
@@ -171,7 +172,8 @@ class TestPlaces:
         [
             ("--report", "run.csv", 2, "must not have the name of a table: end it in .json"),
             ("--metrics", "-", 2, "must not have the name of a table"),
-            ("--report", "reviews.data", 2, "is an input"),
+            ("--report", "reviews.data", 2, "is there and is no report or metrics: name another file"),
+            ("--metrics", "pipe", 6, "pipe: is no file"),
             ("--report", "folder.json", 6, "is a folder"),
             ("--metrics", "nothing/run.prom", 6, "there is no folder .*nothing: make it first"),
         ],
@@ -182,6 +184,7 @@ class TestPlaces:
         monkeypatch.chdir(tmp_path)
         Path("reviews.data").write_text("text\na\n")
         Path("folder.json").mkdir()
+        os.mkfifo("pipe")
         assert_one_line(invoke("file", "reviews.data", "--format", "csv", option, name), code, message)
         assert Path("reviews.data").read_text() == "text\na\n"
 

@@ -133,15 +133,16 @@ def test_the_report_of_a_folder_has_every_input(lake: Path, tiny_artifact: Path,
     assert (result.exit_code, report["exit_code"], report["status"]) == (3, 3, "failed")
     states = [each["status"] for each in report["inputs"]]
     assert states == ["scored"] * 6 + ["failed"] + ["not_begun"] * 6
+    done = {each["input"].removeprefix("lake/") for each in report["inputs"] if each["status"] == "scored"}
     assert "not a whole Parquet file" in report["inputs"][6]["error"]["message"]
 
     result = invoke(*command, "--on-error", "skip", "--log-format", "json")
     report = read_report(Path("run.json"))
     assert (result.exit_code, report["exit_code"]) == (3, 3)
     assert {each["input"]: each["status"] for each in report["inputs"]} == {
-        f"lake/{name}": "failed" if name in BAD else "scored"
+        f"lake/{name}": "failed" if name in BAD else "left_out" if name in done else "scored"
         for name in sorted(tree(lake))
-        if name not in {"notes.doc", "dt=0/_SUCCESS"} and not name.startswith("dt=0") and name != "dt=1/part-0.parquet"
+        if name not in {"notes.doc", "dt=0/_SUCCESS"}
     }
     events = [json.loads(line) for line in result.stderr.splitlines()]
     assert [event["input"] for event in events if event["event"] == "skipped"] == [f"lake/{name}" for name in BAD]
@@ -160,3 +161,62 @@ def test_other_explanations_are_made_anew(lake: Path, tiny_artifact: Path, invok
     assert made == [("11", "0"), ("0", "11"), ("0", "0")]
     columns = pq.read_schema("lake.scored/dt=1/part-0.parquet").names
     assert columns[-2:] == ["explain_words", "explain_effects"]
+
+
+def test_a_report_replaces_no_input_and_no_output(lake: Path, tiny_artifact: Path, invoke, assert_one_line) -> None:
+    (lake / "dt=0" / "reviews").write_text("review\na film\n")
+    command = ("file", "lake/dt=0", "-m", tiny_artifact, "-c", "review", "--format", "csv", "-o", "out/")
+    for name in (*BAD, "dt=0/part-0.parquet"):
+        (lake / name).unlink(missing_ok=True)
+    before = tree(lake)
+    assert_one_line(invoke(*command, "--report", "lake/dt=0/reviews"), 2, "is no report or metrics")
+    assert_one_line(invoke(*command, "--metrics", "lake/dt=0/new"), 2, "would be an input, for it is in lake/dt=0")
+    Path("scored").write_text("some,output\n")
+    assert_one_line(invoke(*command, "--report", "scored"), 2, "is no report or metrics")
+    assert tree(lake) == before
+    assert not Path("out").exists()
+
+
+def test_outputs_of_another_folder_are_not_replaced(lake: Path, tiny_artifact: Path, invoke, assert_one_line) -> None:
+    common = ("-m", tiny_artifact, "-c", "review", "-o", "out/", "--incremental")
+    assert invoke("file", "lake/dt=0", *common).exit_code == 0
+    before = tree(Path("out"))
+    (lake / "dt=1" / "part-1.parquet").unlink()
+    message = r"out/part-0.parquet: was made from .*dt=0/part-0.parquet, and lake/dt=1/part-0.parquet would replace it"
+    assert_one_line(invoke("file", "lake/dt=1", *common), 6, message)
+    assert tree(Path("out")) == before
+    for path in (lake / "dt=0").glob("part-*"):
+        path.unlink()
+    assert invoke("file", "lake/dt=1", *common).exit_code == 0
+
+
+def test_an_input_is_gone_only_if_it_is_not_there(lake: Path, tiny_artifact: Path, invoke) -> None:
+    common = ("-m", tiny_artifact, "-c", "review", "-o", "out/", "--incremental")
+    assert invoke("file", "lake/dt=0*/*.parquet", *common).exit_code == 0
+    (lake / "dt=1" / "part-1.parquet").unlink()
+    assert "gone" not in invoke("file", "lake/dt=1*/*.parquet", *common).stderr
+    (lake / "dt=0" / "part-3.parquet").unlink()
+    result = invoke("file", "lake/dt=1*/*.parquet", *common)
+    assert "1 outputs stay whose inputs are gone: out/dt=0/part-3.parquet" in result.stderr
+
+
+def test_a_run_after_a_stopped_incremental_one_does_the_rest(lake: Path, tiny_artifact: Path, invoke) -> None:
+    command = ("file", "lake", "-m", tiny_artifact, "-c", "review")
+    damaged = lake / "dt=1" / "part-1.parquet"
+    (lake / "dt=2" / "part-0.parquet").unlink()
+    content = damaged.read_bytes()
+    damaged.unlink()
+    assert invoke(*command).exit_code == 0
+    damaged.write_bytes(content)
+    assert invoke(*command, "--incremental").exit_code == 3
+    pq.write_table(pa.table({"review": ["a film"]}), damaged)
+    made = {path: path.stat().st_mtime_ns for path in Path("lake.scored").rglob("part-*")}
+    result = invoke(*command)
+    assert "11 of 12 files are done" in result.stderr
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+
+
+def test_what_says_what_is_there_is_no_output(lake: Path, tiny_artifact: Path, invoke, assert_one_line) -> None:
+    (lake / "_sentscore.jsonl").write_text('{"review": "a film"}\n')
+    result = invoke("file", "lake/_sentscore.jsonl", "lake/dt=0/more.csv", "-m", tiny_artifact, "-o", "out/")
+    assert_one_line(result, 2, "its output would replace out/_sentscore.jsonl, which says what is there: rename it")
