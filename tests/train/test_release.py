@@ -276,8 +276,12 @@ def test_a_signal_waits_until_a_stage_that_is_started_is_known(small, config, mo
         return started[0]
 
     monkeypatch.setattr(subprocess, "Popen", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        release(config)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it is ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            release(config)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
     assert [process.returncode is not None for process in started] == [True]
 

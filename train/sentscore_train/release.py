@@ -304,7 +304,7 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         for number, handler in zip(numbers, handlers, strict=True):
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: it was not set by Python
         for found in held:
             signal.raise_signal(found)
 
