@@ -109,11 +109,11 @@ def file_cli(
     explain: ExplainOption = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", help="A JSON file that says what the run did, also if it fails. One that is there is replaced."),
+        typer.Option("--report", help="A JSON file that says what the run did, also if it fails. Replaces one."),
     ] = None,
     metrics: Annotated[
         Path | None,
-        typer.Option("--metrics", help="A .prom file of OpenMetrics text for node_exporter. What is there of them is replaced."),
+        typer.Option("--metrics", help="A .prom file of OpenMetrics text for node_exporter. Replaces older ones."),
     ] = None,
     log_format: Annotated[
         LogFormat, typer.Option("--log-format", help="json: one object a line on stderr, in place of bar and summary.")
