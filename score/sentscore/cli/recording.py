@@ -58,14 +58,15 @@ class Recorder:
     def recording(self, inputs: Sequence[str]) -> Iterator[None]:
         """Writes the files when the body ends, even by an error or an interrupt; the body's error is passed on.
 
-        The report is written at the beginning, too. So a kill leaves no report of another day, and a place that cannot
-        be written to is an error before the work.
+        They are written at the beginning, too. So a kill leaves no figures of another day, and a place that cannot be
+        written to is an error before the work.
 
         Args:
-            inputs: The names that were given, which are not to be replaced.
+            inputs: The names that were given: where all files of a folder are inputs, no report may be among them.
 
         Raises:
-            UsageError: A file is an input, or has the name of a table.
+            UsageError: A file would replace something else than a report or metrics, would be an input, or has the
+                name of a table.
             OutputError: A file cannot be written.
         """
         with nullcontext() if self.is_wanted else nothing_begun():

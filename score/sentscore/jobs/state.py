@@ -1,7 +1,8 @@
 """What a folder of outputs holds: which input each output was made from, by what, and whether the last run ended.
 
-It is kept in `_sentscore.jsonl` in that folder, to which lines are only appended. Paths are below the folders of the
-inputs and the outputs, and nothing in it varies between equal runs, however often they were killed:
+It is kept in `_sentscore.jsonl` in that folder, to which lines are only appended. Paths of inputs are below their root,
+and a root is relative to that folder, so inputs and outputs can be moved together. Nothing in it varies between equal
+runs, however often they were killed:
 
     {"run": "begun", "made_by": {"models": [...], "options": {...}}, "incremental": false}
     {"begun": "a.parquet", "root": "../lake", "input": "a.parquet", "size": 1024, "version": "1795788000000000000"}
