@@ -100,20 +100,20 @@ def test_models_learn_are_asked_and_teach_the_next_ones(config) -> None:
     assert listed["large"].command[:3] == [sys.executable, "-m", "sentscore_train"]
 
 
-def test_models_of_an_earlier_release_teach_and_are_started_from(config) -> None:
+def test_models_of_an_earlier_release_teach_and_shipped_ones_start_from_them(config) -> None:
     runs = (
         Run("large", "gru", {"pretrain": 1}),
-        Run("next", "gru", {"pretrain": 1, "epochs": 2}, teachers=("large",)),
+        Run("next", "gru", {"pretrain": 1, "epochs": 2}, teachers=("large",), is_shipped=True),
         Run("small", "gru", {"hidden_size": 64}, teachers=("next",), is_shipped=True),
     )
     first = (Earlier(Path("first/gru"), "gru", 128, 2), Earlier(Path("first/lstm"), "lstm", 64, 2))
     config = replace(config, earlier=first)
     listed = {stage.name: " ".join(stage.arguments) for stage in stages(config, runs)}
     both = "--teacher first/gru --teacher first/lstm"
-    teachers = config.work_dir / "teachers"
-    assert listed["large"].endswith("--resume --start first/gru")
-    assert listed["next"].endswith(f"--resume --epochs 2 --start first/gru --teacher {teachers}/large {both}")
-    assert listed["small"].endswith(f"--resume --hidden-size 64 --teacher {teachers}/next {both}")
+    assert listed["large"].endswith("--resume --pretrain 1")
+    large = config.work_dir / "teachers" / "large"
+    assert listed["next"].endswith(f"--resume --epochs 2 --start first/gru --teacher {large} {both}")
+    assert listed["small"].endswith(f"--resume --hidden-size 64 --teacher {config.out_dir}/next {both}")
 
 
 def test_the_default_shape_is_that_of_a_training() -> None:

@@ -78,11 +78,11 @@ RUNS: Final = (
 )
 """The trainings of a release in their order.
 
-A run starts from the model of an earlier release that has its shape. Where there is none, the layers of all but the
-small models are language models of all reviews first. One model learns from the labelled reviews. Together with NB-SVM
-and the models of the earlier release it teaches two models that also learn from the unlabelled reviews. These two are
-shipped, and teach two small ones. Shipped models are measured on the test reviews, whose labels nothing has looked at
-before.
+One model learns from the labelled reviews. Together with NB-SVM and the models of an earlier release it teaches two
+models that also learn from the unlabelled reviews. These two are shipped, and teach two small ones. A shipped model
+starts from the one of its shape in the earlier release. Without one, and in the model that is not shipped, the layers
+of all but the small models are language models of all reviews first. Shipped models are measured on the test reviews,
+whose labels nothing has looked at before.
 """
 
 
@@ -128,7 +128,8 @@ class ReleaseConfig:
         source_shares: The share of each source in an epoch; empty to read every review once.
         tests: What the shipped models are measured on, as the option `--test` of the export takes it.
         data_dir: The folder of downloads and prepared data.
-        earlier: The models of an earlier release. They teach beside those of this one, which start from their weights.
+        earlier: The models of an earlier release. They teach beside those of this one, and those that are to be shipped
+            start from their weights.
         device: The device to train on.
         threads: The number of torch's threads on the CPU; None leaves it to torch.
         jobs: The most stages that run at the same time. With more than one, what a stage says goes to a log file.
@@ -194,7 +195,9 @@ def stages(config: ReleaseConfig, runs: Sequence[Run] = RUNS) -> list[Stage]:
         run_dir = config.work_dir / run.name
         options = {**run.options, **({"epochs": 1} if config.fast else {})}
         needs = tuple(f"{name}-export" for name in run.teachers)
-        start = next((each.path for each in config.earlier if each.has_shape_of(run)), None)
+        # What only teaches begins anew: beside the earlier models, it is to know other things than they do.
+        starts = [each.path for each in config.earlier if run.is_shipped and each.has_shape_of(run)]
+        start = starts[0] if starts else None
         if start is not None:
             options = {**{name: value for name, value in options.items() if name != "pretrain"}, "start": start}
         earlier = tuple(each.path for each in config.earlier) if run.teachers else ()

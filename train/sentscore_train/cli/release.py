@@ -54,8 +54,8 @@ def release_cli(
         Path | None,
         typer.Option(
             "--earlier",
-            help="Folder of an earlier release's models. They teach beside this one's, which start from their weights. "
-            "Not OUT_DIR.",
+            help="Folder of an earlier release's models. They teach, and a new model of the same shape starts from "
+            "their weights. Not OUT_DIR.",
             show_default=False,
         ),
     ] = None,
