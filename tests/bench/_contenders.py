@@ -144,7 +144,7 @@ def sessions(setting: Setting, precision: Precision) -> Rival:
 
         return go
 
-    budgets = (1_024, 2_048, 4_096, 8_192, 12_288, 16_384)
+    budgets = (1_024, 2_048, 4_096, 8_192, 12_288, 16_384, 32_768, 65_536)  # narrow networks want many
     many = _TRIALS * setting.trial
     trial = setting.trial_rows(many, group=min(many, 64))
     best = min(budgets, key=lambda tokens: fastest_seconds(start(trial, tokens)))
