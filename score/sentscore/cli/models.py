@@ -1,15 +1,19 @@
-"""`sentscore models`: lists the models that come with this installation."""
+"""`sentscore models`: lists the models that come with this installation, or shows what is known of one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from sentscore.cli.lines import clean_line, echo_json
+from sentscore.cli.model_figures import model_figures
 from sentscore.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from sentscore.model.artifact import Artifact
 
 _WIDEST: Final = 10_000
 _DIGEST_DIGITS: Final = 12
@@ -37,9 +41,32 @@ class ModelInfo:
     digest: str
     purpose: str
 
+    @property
+    def shown_accuracy(self) -> str:
+        """The accuracy in percent, or a dash."""
+        return "-" if self.accuracy is None else f"{100 * self.accuracy:.2f} %"
 
-def models_cli(as_json: JsonOption = False) -> None:
-    """List the models that come with this installation."""
+    @property
+    def shown_size(self) -> str:
+        """The size in MB."""
+        return f"{self.size / 1e6:.1f} MB"
+
+
+def models_cli(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A model's name, NAME@DIGEST or the folder of an exported one: shows its figures.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the models that come with this installation, or show how good one was and on what."""
+    if model is not None:
+        _show_one(model, as_json=as_json)
+        return
     infos = models()
     if as_json:
         for info in infos:
@@ -48,27 +75,61 @@ def models_cli(as_json: JsonOption = False) -> None:
     if not infos:
         typer.echo("no models come with this installation: give --model the folder of an exported one", err=True)
         return
+    _echo_table(
+        ("name", "digest", "architecture", "test accuracy", "size", "where"),
+        [
+            (info.name, info.digest, info.architecture, info.shown_accuracy, info.shown_size, clean_line(info.path))
+            for info in infos
+        ],
+    )
+    purposes = [f"{info.name}: {clean_line(info.purpose)}" for info in infos if info.purpose]
+    if purposes:
+        typer.echo("\n".join(["", *purposes]))
+
+
+def _show_one(model: str, *, as_json: bool) -> None:
+    """Shows what a model is, and its figures.
+
+    Raises:
+        ArtifactError: There is no such model, or it is damaged.
+    """
+    from sentscore.model.artifact import LAYOUT, load_artifact
+
+    artifact = load_artifact(model)
+    info, figures = _inform(artifact), model_figures(artifact)
+    if as_json:
+        echo_json({**asdict(info), "figures": [asdict(each) for each in figures]})
+        return
+    typer.echo(f"{info.name}@{info.digest}: {info.architecture}, {info.shown_size}, in {clean_line(info.path)}")
+    if info.purpose:
+        typer.echo(clean_line(info.purpose))
+    if figures:
+        typer.echo()
+        headings = ("reviews", "precision", "accuracy", "95 % interval", "AUC", "calibration error")
+        _echo_table(headings, [[clean_line(cell) for cell in each.cells] for each in figures])
+    card = artifact.path / LAYOUT.card
+    if card.is_file():
+        typer.echo(f"\nMore, and how this was measured: {clean_line(str(card))}")
+
+
+def _echo_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table that is as wide as its widest line, so that a path can be copied whole from any terminal."""
     from rich import box
     from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    for heading in ("name", "digest", "architecture", "test accuracy", "size", "where"):
+    for heading in headings:
         table.add_column(heading, no_wrap=True)
-    for info in infos:
-        accuracy = "-" if info.accuracy is None else f"{100 * info.accuracy:.2f} %"
-        size = f"{info.size / 1e6:.1f} MB"
-        table.add_row(info.name, info.digest, info.architecture, accuracy, size, clean_line(info.path))
+    for row in rows:
+        table.add_row(*row)
     console = Console()
     widest = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
-    console.width = max(console.width, widest)  # a path can be copied whole, even from a narrow terminal
+    console.width = max(console.width, widest)
     with console.capture() as capture:
         console.print(table, markup=False)
     typer.echo(capture.get(), nl=False)
-    purposes = [f"{info.name}: {clean_line(info.purpose)}" for info in infos if info.purpose]
-    if purposes:
-        typer.echo("\n".join(["", *purposes]))
 
 
 def models() -> list[ModelInfo]:
@@ -79,23 +140,21 @@ def models() -> list[ModelInfo]:
     """
     from sentscore.model.artifact import find_artifacts, load_artifact
 
-    infos = []
-    for path in find_artifacts():
-        artifact = load_artifact(path)
-        test = artifact.manifest.metrics.get("test")
-        measured = test.get("accuracy") if isinstance(test, Mapping) else None
-        infos.append(
-            ModelInfo(
-                name=artifact.name,
-                architecture=_describe(artifact.manifest.architecture),
-                accuracy=measured if isinstance(measured, float) else None,
-                size=artifact.size,
-                path=str(artifact.path),
-                digest=artifact.manifest_sha256[:_DIGEST_DIGITS],
-                purpose=artifact.manifest.purpose,
-            )
-        )
-    return infos
+    return [_inform(load_artifact(path)) for path in find_artifacts()]
+
+
+def _inform(artifact: Artifact) -> ModelInfo:
+    test = artifact.manifest.metrics.get("test")
+    measured = test.get("accuracy") if isinstance(test, Mapping) else None
+    return ModelInfo(
+        name=artifact.name,
+        architecture=_describe(artifact.manifest.architecture),
+        accuracy=measured if isinstance(measured, float) else None,
+        size=artifact.size,
+        path=str(artifact.path),
+        digest=artifact.manifest_sha256[:_DIGEST_DIGITS],
+        purpose=artifact.manifest.purpose,
+    )
 
 
 def _describe(architecture: Mapping[str, Any]) -> str:

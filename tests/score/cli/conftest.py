@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def reviews(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shipped(tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installation with one model."""
-    monkeypatch.setattr("sentscore.model.artifact.find_artifacts", lambda: [tiny_artifact])
-    return tiny_artifact
+def shipped(tiny_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation with one model, whose files a test may change."""
+    folder = tmp_path / "shipped" / tiny_artifact.name
+    shutil.copytree(tiny_artifact, folder)
+    monkeypatch.setattr("sentscore.model.artifact.find_artifacts", lambda: [folder])
+    return folder
