@@ -44,7 +44,7 @@ def model_figures(artifact: Artifact) -> list[Figures]:
     Whatever is not a number there is left out, for nothing in scoring relies on it.
     """
     manifest = artifact.manifest
-    found = []
+    found: list[Figures] = []
     for split in ("validation", "test"):
         found += _measured(split, "fp32", manifest.metrics.get(split))
     for precision, measured in manifest.precisions.items():
