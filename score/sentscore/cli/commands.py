@@ -1,4 +1,4 @@
-"""The commands `file`, `text`, `explain`, `models`, `doctor` and `bench` put together.
+"""The commands `file`, `text`, `explain`, `models`, `plan`, `doctor` and `bench` put together.
 
 Importing it and `--help` load neither Arrow nor NumPy nor ONNX Runtime; the commands do when they run.
 """
@@ -12,6 +12,7 @@ from sentscore.cli.file import file_cli
 from sentscore.cli.guard import GuardedCommand, ShowingCommand
 from sentscore.cli.models import models_cli
 from sentscore.cli.options import DebugOption, VersionOption, new_app
+from sentscore.cli.plan import plan_cli
 from sentscore.cli.text import text_cli
 
 app = new_app("sentscore")
@@ -34,6 +35,7 @@ for _name, _command, _kind in (
     ("text", text_cli, ShowingCommand),
     ("explain", explain_cli, GuardedCommand),
     ("models", models_cli, ShowingCommand),
+    ("plan", plan_cli, GuardedCommand),
     ("doctor", doctor_cli, ShowingCommand),
     ("bench", bench_cli, GuardedCommand),
 ):

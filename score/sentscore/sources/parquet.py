@@ -85,6 +85,26 @@ def parquet_windows(name: str, file: pq.ParquetFile, text: int, columns: list[st
                 yield Window(rows, texts, ends_group=left == 0)
 
 
+def group_texts(name: str, file: pq.ParquetFile, text: int, group: int) -> Iterator[pa.Array]:
+    """Yields the texts of one row group, as `large_string` arrays.
+
+    Args:
+        name: The file's name, for messages.
+        file: The file.
+        text: The index of the column of texts.
+        group: The index of the row group.
+
+    Raises:
+        InputError: As for `parquet_windows`.
+    """
+    label = file.schema_arrow.field(text).name
+    first = sum(file.metadata.row_group(before).num_rows for before in range(group))
+    for batch in _read_group(name, file, group, [label]):
+        for rows in _split_batch(batch, _count_text_bytes(batch.column(0))):
+            yield _validate_texts(name, rows.column(0), label, first)
+            first += rows.num_rows
+
+
 @contextmanager
 def _open_file(name: str, stored: pa.NativeFile) -> Iterator[pq.ParquetFile]:
     try:

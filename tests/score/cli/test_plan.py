@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sentscore.cli.plan import format_duration, format_forecast
+from sentscore.jobs.forecast import Forecast
+
+_FOUND = Forecast(
+    model="lstm",
+    device="cpu",
+    precision="int8",
+    threads=2,
+    files=200,
+    size=1_200_000_000,
+    rows=1_000_000,
+    rows_are_counted=True,
+    unreadable=0,
+    sampled_rows=16_384,
+    sampled_files=50,
+    tokens_per_row=264.7,
+    reviews_per_s=812.3,
+    start_s=0.6,
+    seconds=1_232.0,
+    largest_file_s=61.0,
+)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    folder = tmp_path / "lake"
+    folder.mkdir()
+    (folder / "a.csv").write_text("text\n" + "a wonderful film\n" * 60)
+    (folder / "b.parquet").write_bytes(b"PAR1")
+    return folder
+
+
+def test_the_command(lake: Path, tiny_artifact: Path, invoke) -> None:
+    options = ["--model", str(tiny_artifact), "--device", "cpu", "--threads", "1"]
+    result = invoke("plan", str(lake), *options, "--deadline", "2h")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("2 files, 0.0 MB, about 60 rows of ")
+    assert lines[1].startswith("lstm in fp32 on cpu, 1 thread: ")
+    assert lines[2].startswith("this machine: ")
+    assert lines[3:] == ["in 2 h 0 min: this one is enough"]
+    assert result.stderr.startswith(f"cannot be read: {lake / 'b.parquet'}: not a whole Parquet file")
+    assert sorted(path.name for path in lake.iterdir()) == ["a.csv", "b.parquet"]
+
+    found = json.loads(invoke("plan", str(lake), *options, "--json").stdout)
+    assert (found["rows"], found["workers"], found["unreadable_files"]) == (60, None, [str(lake / "b.parquet")])
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "message"),
+    [
+        (["--deadline", "soon"], 2, "a time of 'soon': write it as in --deadline 2h, 90m or 1h30m"),
+        (["--format", "docx"], 2, "not a known format"),
+        (["--column", "body"], 3, "body"),
+        (["--model", "lstn"], 4, "no such model"),
+    ],
+)
+def test_what_it_refuses(options, exit_code, message, lake, tiny_artifact, invoke, assert_one_line) -> None:
+    (lake / "b.parquet").unlink()
+    result = invoke("plan", str(lake), "--model", str(tiny_artifact), *options)
+    assert_one_line(result, exit_code, message)
+
+
+def test_the_lines() -> None:
+    assert format_forecast(replace(_FOUND, rows_are_counted=False, deadline_s=7_200.0, workers=1)) == [
+        "200 files, 1,200.0 MB, about 1,000,000 rows of 265 tokens (by 16,384 of them, from 50)",
+        "lstm in int8 on cpu, 2 threads: 812 reviews/s here",
+        "this machine: 20 min 32 s",
+        "in 2 h 0 min: this one is enough",
+    ]
+    assert format_forecast(replace(_FOUND, deadline_s=300.0, workers=5))[3:] == [
+        "in 5 min 0 s: 5 machines like this one"
+    ]
+    assert format_forecast(replace(_FOUND, deadline_s=60.0, workers=21))[4].startswith(
+        "but the largest file alone takes 1 min 1 s"
+    )
+    few = replace(_FOUND, files=3, largest_file_s=50.0, deadline_s=60.0, workers=21)
+    assert format_forecast(few)[4].startswith("but there are 3 files for them")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (59.6, "1 min 0 s"), (3_599.9, "1 h 0 min"), (7_384, "2 h 3 min"), (1_234_567, "14 d 6 h")],
+)
+def test_durations(seconds, text) -> None:
+    assert format_duration(seconds) == text
