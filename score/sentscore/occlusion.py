@@ -203,7 +203,7 @@ class Explainer:
         """
         text = text or ""
         normalized, whole = self._encoder.encode_words(text)
-        starts, stops = _find_words(text)
+        starts, stops = find_words(text)
         spelled = [text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
         encoded = self._encoder.encode(as_text_array(spelled))
         if not np.array_equal(encoded.ids, whole.ids):
@@ -223,8 +223,8 @@ class Explainer:
         return float(log_odds[0]), float(log_odds[1]), log_odds[0] - log_odds[2:]
 
 
-def _find_words(text: str) -> tuple[_Ints, _Ints]:
-    """Returns the starts and stops of what stands between white space and line breaks, both int64 [w]."""
+def find_words(text: str) -> tuple[_Ints, _Ints]:
+    """Returns the starts and stops of a text's words, both int64 [w]. White space and line breaks are between them."""
     # Numbers and no objects, for a text may have millions of words.
     inner = np.fromiter((place for match in _SEPARATOR.finditer(text) for place in match.span()), np.int64)
     bounds = np.concatenate(([0], inner, [len(text)])).reshape(-1, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 from sentscore.occlusion import NEW_LINE, Explanation, Word
@@ -17,7 +17,14 @@ _STRONGEST: Final = 10  # words of the table that is open
 _LONGEST_WORD: Final = 200  # characters of a word in the text
 _LONGEST_CELL: Final = 60  # characters of a word in a table
 
-_STYLE: Final = """
+LEGEND: Final = (
+    '<p class="legend"><span class="p4">Blue words</span> make a score more positive, '
+    '<span class="n4">orange and dotted words</span> more negative. The stronger the colour, the larger the '
+    "effect beside those of the same text.</p>"
+)
+"""What the shades stand for, as HTML."""
+
+STYLE: Final = """
 .text { white-space: pre-wrap; padding: .8rem; border: 1px solid var(--line); border-radius: .4rem;
   max-height: 40rem; overflow-y: auto; line-height: 2; }
 .text span { border-radius: .2rem; padding: .1rem; }
@@ -29,6 +36,7 @@ _STYLE: Final = """
     for sign, name in (("p", "positive"), ("n", "negative"))
     for shade in range(1, SHADES + 1)
 )
+"""The style of shaded texts."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +64,8 @@ class ExplainedText:
 
 def make_explanations_page(explained: Sequence[ExplainedText]) -> bytes:
     """Returns the page, HTML in UTF-8, which shows whatever the texts hold as text."""
-    legend = (
-        '<p class="legend"><span class="p4">Blue words</span> make a score more positive, '
-        '<span class="n4">orange and dotted words</span> more negative. The stronger the colour, the larger the '
-        "effect beside those of the same text.</p>"
-    )
     sections = [_make_section(number, each) for number, each in enumerate(explained, start=1)]
-    return make_page("Which words moved the score", "\n".join([legend, *sections]), style=_STYLE)
+    return make_page("Which words moved the score", "\n".join([LEGEND, *sections]), style=STYLE)
 
 
 def choose_shade(effect: float | None, largest: float) -> int:
@@ -118,7 +121,7 @@ def _make_section(number: int, each: ExplainedText) -> str:
             f'{heading}, {each.score:.4f}</h2>\n<p class="quiet">{escape(facts)}</p>',
             # A box that scrolls has to be reached with the keyboard.
             f'<div class="text" dir="auto" tabindex="0" role="region" aria-label="Text {number}">'
-            f"{''.join(_shade_words(explanation))}</div>",
+            f"{''.join(shade_words(explanation))}</div>",
             _make_word_table(
                 explanation, explanation.strongest(_STRONGEST), "The words that moved the score most, strongest first"
             ),
@@ -131,9 +134,10 @@ def _make_section(number: int, each: ExplainedText) -> str:
     )
 
 
-def _shade_words(explanation: Explanation) -> Iterator[str]:
+def shade_words(explanation: Explanation, most: int | None = None) -> Iterator[str]:
+    """Yields the words of a text as HTML, shaded by their effects; the first `most` alone, if it is given."""
     largest = find_largest(explanation)
-    for before, word in lay_out(explanation):
+    for before, word in islice(lay_out(explanation), most):
         shade = choose_shade(word.effect, largest)
         text = escape(shorten_word(explanation.spell(word), _LONGEST_WORD))
         yield f'<span class="unread">{before}</span>' if before.strip() else before
