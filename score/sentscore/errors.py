@@ -19,6 +19,9 @@ from typing import ClassVar, Final
 INTERRUPTED = 130
 """The exit code after an interrupt (Ctrl-C or SIGTERM)."""
 
+DRIFT_FOUND: Final = 7
+"""The exit code of a report that was asked to fail on drift, and has found it."""
+
 _LONGEST_VALUE: Final = 100
 
 

@@ -1,4 +1,4 @@
-"""The commands `file`, `text`, `explain`, `models`, `plan`, `doctor` and `bench` put together.
+"""The commands `file`, `text`, `explain`, `report`, `models`, `plan`, `doctor` and `bench` put together.
 
 Importing it and `--help` load neither Arrow nor NumPy nor ONNX Runtime; the commands do when they run.
 """
@@ -13,6 +13,7 @@ from sentscore.cli.guard import GuardedCommand, ShowingCommand
 from sentscore.cli.models import models_cli
 from sentscore.cli.options import DebugOption, VersionOption, new_app
 from sentscore.cli.plan import plan_cli
+from sentscore.cli.report import report_cli
 from sentscore.cli.text import text_cli
 
 app = new_app("sentscore")
@@ -26,7 +27,7 @@ def root(
     """Score the sentiment of texts in tables and files, on CUDA or the CPU.
 
     Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 input cannot be read, 4 model damaged,
-    5 device unavailable, 6 output cannot be written, 130 interrupted.
+    5 device unavailable, 6 output cannot be written, 7 drift found, 130 interrupted.
     """
 
 
@@ -34,6 +35,7 @@ for _name, _command, _kind in (
     ("file", file_cli, GuardedCommand),
     ("text", text_cli, ShowingCommand),
     ("explain", explain_cli, GuardedCommand),
+    ("report", report_cli, GuardedCommand),
     ("models", models_cli, ShowingCommand),
     ("plan", plan_cli, GuardedCommand),
     ("doctor", doctor_cli, ShowingCommand),
