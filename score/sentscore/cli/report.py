@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sentscore.cli.console import progress_bar
 from sentscore.cli.guard import require
 from sentscore.cli.lines import echo_line
 from sentscore.cli.options import ColumnOption, complete_model
 from sentscore.errors import DRIFT_FOUND, OutputError, UsageError
+from sentscore.progress import silent
 
 if TYPE_CHECKING:
     from sentscore.pages.report import Report
@@ -116,16 +118,25 @@ def report(
     from sentscore.files import write_file
     from sentscore.pages.report import make_report
 
-    made = make_report(
-        inputs, against=against, column=column, by=by, time=time, model=model, texts=texts, drift_psi=drift_psi
-    )
+    with progress_bar() as show:
+        made = make_report(
+            inputs,
+            against=against,
+            column=column,
+            by=by,
+            time=time,
+            model=model,
+            texts=texts,
+            drift_psi=drift_psi,
+            on_progress=show or silent,
+        )
     write_file(place, made.page)
     echo_line(f"{place}: {_describe(made)}", err=True)
     return made
 
 
 def _describe(made: Report) -> str:
-    share = f", {made.positive / made.scored:.1%} positive" if made.scored else ""
+    share = f", {100 * made.positive / made.scored:.1f} % positive" if made.scored else ""
     drift = f". {made.drift.verdict}" if made.drift is not None else ""
     return f"{made.rows:,} rows, {made.rows - made.scored:,} without a score{share}{drift}"
 

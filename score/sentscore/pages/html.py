@@ -84,6 +84,8 @@ def make_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[st
     ]
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)
     return (
-        f'<div class="scroll"><table><caption>{escape(caption)}</caption>\n'
+        # A table that is wider than the page scrolls, and has to be reached with the keyboard then.
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(caption)}">'
+        f"<table><caption>{escape(caption)}</caption>\n"
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
     )

@@ -32,7 +32,7 @@ def test_the_module_runs() -> None:
     assert done.stdout == f"sentscore {__version__}\n"
 
 
-@pytest.mark.parametrize("name", ["", "file", "text", "explain", "models", "doctor", "bench"])
+@pytest.mark.parametrize("name", ["", "file", "text", "explain", "report", "models", "doctor", "bench"])
 def test_every_command_has_help(name: str, invoke) -> None:
     result = invoke(*name.split(), "--help")
     assert result.exit_code == 0

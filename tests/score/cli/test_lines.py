@@ -72,6 +72,8 @@ def test_names_in_a_file_reach_no_terminal(tiny_artifact: Path, invoke, tmp_path
         ["models", ODD],
         ["file", "-m", f"x{ODD}", "a.csv"],
         ["file", "-o", f"{ODD}.{ODD}", "a.csv"],
+        ["report", f"{ODD}.csv"],
+        ["report", "a.csv", "--by", ODD],
         ["bench", f"{ODD}.csv"],
     ],
 )

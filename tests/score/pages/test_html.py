@@ -71,3 +71,8 @@ def test_numbers_stand_below_each_other() -> None:
     table = make_table("Caption", ["effect", "word"], [["+1.0", "a"]], numbers=[0])
     assert '<th scope="col" class="number">effect</th><th scope="col">word</th>' in table
     assert '<td class="number"><bdi>+1.0</bdi></td><td><bdi>a</bdi></td>' in table
+
+
+def test_a_wide_table_is_reached_with_the_keyboard() -> None:
+    table = make_table('"Caption"', ["word"], [["a"]], numbers=[])
+    assert table.startswith('<div class="scroll" tabindex="0" role="group" aria-label="&quot;Caption&quot;"><table>')

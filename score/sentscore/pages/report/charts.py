@@ -237,4 +237,6 @@ def _draw(spec: Spec, label: str) -> str:
         },
         allowed_base_urls=[],
     )
+    # Inside of HTML a drawing needs no namespaces, and a page without addresses has nothing that could be a link.
+    svg = svg.replace(' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"', "", 1)
     return f'<div class="chart" role="img" aria-label="{escape(label)}">{svg}</div>'

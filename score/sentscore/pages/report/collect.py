@@ -17,6 +17,7 @@ from sentscore.pages.report.groups import GroupCounts, PeriodCounts
 from sentscore.pages.report.layout import Layout
 from sentscore.pages.report.rows import Rows, Scores, read_rows
 from sentscore.pages.report.texts import TopTexts
+from sentscore.progress import Report, silent
 from sentscore.text.encoder import Encoder
 
 AGREEMENT_BINS: Final = 10
@@ -166,7 +167,14 @@ def find_unknown_shares(encoder: Encoder, texts: pa.Array) -> npt.NDArray[np.flo
     return np.asarray(counts[lengths > 0] / lengths[lengths > 0], np.float64)
 
 
-def collect(layouts: Sequence[Layout], *, encoder: Encoder | None, texts: int, model: int = 0) -> Collected:
+def collect(
+    layouts: Sequence[Layout],
+    *,
+    encoder: Encoder | None,
+    texts: int,
+    model: int = 0,
+    on_progress: Report = silent,
+) -> Collected:
     """Reads scored files.
 
     Args:
@@ -174,12 +182,13 @@ def collect(layouts: Sequence[Layout], *, encoder: Encoder | None, texts: int, m
         encoder: Knows words and not; None to leave that out.
         texts: How many texts of each kind to keep.
         model: The index of the model by whose scores they are chosen.
+        on_progress: Is called after each window of rows.
 
     Raises:
         InputError: A file is damaged, or a value is not what its column should hold.
     """
     collected = Collected(layouts, encoder=encoder, texts=texts, model=model)
     for layout in layouts:
-        for rows in read_rows(layout):
+        for rows in read_rows(layout, on_progress):
             collected.add(rows)
     return collected

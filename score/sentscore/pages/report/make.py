@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sentscore.columns import list_names
@@ -12,6 +12,7 @@ from sentscore.pages.report.drift import DRIFT_PSI, Drift, compare
 from sentscore.pages.report.layout import Layout, match_scores, read_layout
 from sentscore.pages.report.model import Shader, choose_column, find_model, make_encoder
 from sentscore.pages.report.page import ReportContent, make_report_page
+from sentscore.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def make_report(
     model: str | None = None,
     texts: int = 5,
     drift_psi: float = DRIFT_PSI,
+    on_progress: Callable[[Progress], None] = silent,
 ) -> Report:
     """Makes the report of scored files. Memory does not grow with them.
 
@@ -55,6 +57,7 @@ def make_report(
         model: The model that shades and knows words; None for the shipped one that the file names.
         texts: How many texts of each kind to show.
         drift_psi: The population stability index from which on there is an alarm.
+        on_progress: Is called while files are read.
 
     Raises:
         InputError: A file cannot be read, has no scores, or lacks a column.
@@ -70,10 +73,10 @@ def make_report(
     encoder = make_encoder(artifact) if artifact is not None and before is not None else None
     # Before the files are read, which may take minutes.
     match = _match_scores(layouts[0], before, chosen) if before is not None else 0
-    now = collect(layouts, encoder=encoder, texts=texts, model=chosen)
+    now = collect(layouts, encoder=encoder, texts=texts, model=chosen, on_progress=on_progress)
     earlier, drift = None, None
     if before is not None:
-        earlier = collect([before], encoder=encoder, texts=0, model=match)
+        earlier = collect([before], encoder=encoder, texts=0, model=match, on_progress=on_progress)
         drift = compare(now, earlier, limit=drift_psi)
     shader = Shader(artifact, columns[chosen])
     kinds = [now.positive, now.negative, now.uncertain]

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from sentscore.errors import Argument, InputError, first_line, shorten
 from sentscore.pages.report.layout import Layout
+from sentscore.progress import Progress, Report, silent
 from sentscore.sources import open_source
 from sentscore.text.normalize import is_text
 
@@ -50,8 +51,12 @@ class Rows:
         return len(self.scores[0])
 
 
-def read_rows(layout: Layout) -> Iterator[Rows]:
+def read_rows(layout: Layout, on_progress: Report = silent) -> Iterator[Rows]:
     """Yields the rows of a scored file. Of Parquet, other columns are not even read.
+
+    Args:
+        layout: What its columns hold.
+        on_progress: Is called after each window of rows.
 
     Raises:
         InputError: The file is damaged, or a value is not what its column should hold.
@@ -80,6 +85,7 @@ def read_rows(layout: Layout) -> Iterator[Rows]:
                 effects=tuple(take(each.effects) for each in scores),
             )
             first += rows.num_rows
+            on_progress(Progress(layout.path, first, source.rows, window.position, source.size))
 
 
 def _to_scores(path: str, name: str, column: pa.Array) -> Scores:

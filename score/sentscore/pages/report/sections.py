@@ -27,13 +27,13 @@ def make_summary(now: Collected) -> Iterator[str]:
     if now.scored:
         low, high = interval(counts.positive, now.scored)
         share = counts.positive / now.scored
-        parts.append(f"{share:.1%} of the texts are positive (95 % interval {low:.1%} to {high:.1%})")
+        parts.append(f"{_percent(share)} of the texts are positive (95 % interval {_percent(low)} to {_percent(high)})")
     yield f'<p class="lead">{escape("; ".join(parts))}.</p>'
     rows = []
     for column, each in zip(columns, now.models, strict=True):
         size = each.scores.size
         low, high = interval(each.positive, size)
-        shown = f"{each.positive / size:.1%} ({low:.1%} to {high:.1%})" if size else "no scores"
+        shown = f"{_percent(each.positive / size)} ({_percent(low)} to {_percent(high)})" if size else "no scores"
         mean = f"{each.scores.mean:.4f}" if size else ""
         rows.append([column.model, column.precision, column.digest[:12], f"{size:,}", shown, mean])
     headings = ["model", "precision", "digest", "scored", "positive (95 % interval)", "mean score"]
@@ -65,7 +65,7 @@ def make_histogram(now: Collected, index: int, earlier: Collected | None, before
         [
             f"{number / HISTOGRAM_BINS:.2f} to {(number + 1) / HISTOGRAM_BINS:.2f}",
             f"{bar:,}",
-            f"{bar / scores.size:.1%}",
+            _percent(bar / scores.size),
         ]
         for number, bar in enumerate(bars)
     ]
@@ -75,7 +75,7 @@ def make_histogram(now: Collected, index: int, earlier: Collected | None, before
     if old is not None and old.size:
         shares = [bar / old.size for bar in old.to_bars(HISTOGRAM_BINS)]
         headings.append("share earlier")
-        rows = [[*row, f"{share:.1%}"] for row, share in zip(rows, shares, strict=True)]
+        rows = [[*row, _percent(share)] for row, share in zip(rows, shares, strict=True)]
         label += f"; a line shows the {old.size:,} of the earlier file, mean {old.mean:.2f}"
         yield '<p class="quiet">Bars: these scores. Line: those of the earlier file.</p>'
     yield charts.draw_histogram([bar / scores.size for bar in bars], shares, label=label)
@@ -119,7 +119,7 @@ def make_changes(now: Collected, index: int, earlier: Collected, before: int) ->
     label = f"Change of the share of positive texts of {_count(len(both), 'group')}, with 95 % intervals, largest first"
     yield charts.draw_changes([each.key for each, _ in both], changes, bounds, label=label)
     rows = [
-        [*_make_row(each, interval(each.positive, each.size)), f"{old.share:.1%}", _points(change), _range(pair)]
+        [*_make_row(each, interval(each.positive, each.size)), _percent(old.share), _points(change), _range(pair)]
         for (each, old), change, pair in zip(both, changes, bounds, strict=True)
     ]
     rows += [[*_make_row(each, interval(each.positive, each.size)), "new", "", ""] for each in new]
@@ -158,10 +158,10 @@ def make_agreement(now: Collected) -> Iterator[str]:
         yield "<p>No text has scores of both.</p>"
         return
     low, high = interval(agreement.apart, agreement.size)
+    share = f"{_percent(agreement.apart / agreement.size)}, 95 % interval {_percent(low)} to {_percent(high)}"
     sentence = (
-        f"On {agreement.apart:,} of {_count(agreement.size, 'text')} ({agreement.apart / agreement.size:.1%}, 95 % "
-        f"interval {low:.1%} to {high:.1%}) one model says positive and the other negative. Their scores are "
-        f"{agreement.difference / agreement.size:.3f} apart on average."
+        f"On {agreement.apart:,} of {_count(agreement.size, 'text')} ({share}) one model says positive and the other "
+        f"negative. Their scores are {agreement.difference / agreement.size:.3f} apart on average."
     )
     yield f"<p>{escape(sentence)}</p>"
     label = f"Scores by {one} against scores by {other}: the larger a square, the more texts"
@@ -199,7 +199,16 @@ def make_drift(drift: Drift, now: Collected, earlier: Collected) -> Iterator[str
         ]
         for each in drift.measures
     ]
-    headings = ["", "mean", "mean earlier", "stability index", "by chance", "verdict", "KS distance", "KS p-value"]
+    headings = [
+        "measure",
+        "mean",
+        "mean earlier",
+        "stability index",
+        "by chance",
+        "verdict",
+        "KS distance",
+        "KS p-value",
+    ]
     yield make_table("What has changed since the earlier file", headings, rows, numbers=[1, 2, 3, 4, 6, 7])
     sentences = [
         f"The verdict goes by the population stability index: from {drift.limit:g} on there is an alarm. By chance "
@@ -236,7 +245,7 @@ def _describe_groups(now: Collected) -> str:
 
 def _make_row(group: GroupCount, bounds: tuple[float, float]) -> list[str]:
     name = "(none)" if group.key is None else shorten_word(group.key)
-    return [name, f"{group.size:,}", f"{group.share:.1%}", f"{bounds[0]:.1%} to {bounds[1]:.1%}"]
+    return [name, f"{group.size:,}", _percent(group.share), f"{_percent(bounds[0])} to {_percent(bounds[1])}"]
 
 
 def _make_details(
@@ -249,6 +258,10 @@ def _make_details(
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _points(change: float) -> str:
