@@ -78,6 +78,7 @@ class Shader:
         self._artifact = artifact
         self._column = column
         self._explainer: Explainer | None = None
+        self._explained: dict[str, Explanation | None] = {}  # a text can be among the most positive and uncertain ones
         self.notes: dict[str, None] = {}  # in order, each once
 
     def shade(self, texts: Iterable[ScoredText]) -> list[ShadedText]:
@@ -95,7 +96,9 @@ class Shader:
         if self._artifact is None:
             self.notes[self._describe_missing()] = None
             return ShadedText(scored, None)
-        explanation = self._explain(self._artifact, scored.text)
+        if scored.text not in self._explained:
+            self._explained[scored.text] = self._explain(self._artifact, scored.text)
+        explanation = self._explained[scored.text]
         return ShadedText(scored, explanation, max(0, len(explanation.words) - MOST_WORDS) if explanation else 0)
 
     def _explain(self, artifact: Artifact, text: str) -> Explanation | None:
