@@ -25,7 +25,8 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h1, h2 {
 .quiet, caption, footer { color: var(--quiet); font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; } caption { text-align: left; padding: .3rem 0; }
-th, td { padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
+  overflow-wrap: break-word; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 summary { cursor: pointer; padding: .4rem 0; }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); }

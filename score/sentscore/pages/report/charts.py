@@ -16,7 +16,8 @@ PACKAGE: Final = "vl_convert"
 """The package that draws, of the extra `report`."""
 
 STYLE: Final = """
-.chart { margin: 1rem 0; } .chart svg { display: block; width: 100%; max-width: 42rem; height: auto; }
+.chart { margin: 1rem 0; } .chart svg { display: block; width: 100%; max-width: 30rem; height: auto;
+  overflow: visible; }
 :root { --chart: #0072b2; --other: #d55e00; }
 @media (prefers-color-scheme: dark) { :root { --chart: #56b4e9; --other: #f0a35e; } }
 @media print { :root { --chart: #0072b2; --other: #d55e00; } .chart { break-inside: avoid; } }
@@ -43,7 +44,7 @@ _CONFIG: Final = {
     "legend": {"orient": "top", "title": None, "labelColor": "var(--text)", "labelFontSize": 11},
 }
 _SHORTEST_BAND: Final = 0.02  # of shares: an axis is never narrower, or chance would look like much
-_LONGEST_LABEL: Final = 18  # characters of a group's name
+_LONGEST_LABEL: Final = 16  # characters of a group's name
 
 Spec = dict[str, Any]
 
@@ -95,7 +96,7 @@ def draw_changes(
 ) -> str:
     """Draws the change of each group's share of positive texts, with its interval, in the order given."""
     shown = [_shorten(each) for each in names]
-    spec = {"format": "+%", "title": "change of the share of positive texts"}
+    spec = {"format": "+%", "title": "change of the share of positive texts", "tickCount": 5}
     return _draw_intervals(shown, changes, intervals, spec, label, zero=True)
 
 
@@ -231,7 +232,8 @@ def _draw(spec: Spec, label: str) -> str:
         {
             "width": _WIDTH,
             "autosize": {"type": "fit-x", "contains": "padding"},
-            "padding": 2,
+            # Room for letters that are wider than those that vl-convert has measured.
+            "padding": {"left": 10, "right": 10, "top": 2, "bottom": 2},
             "config": _CONFIG,
             **spec,
         },

@@ -19,8 +19,8 @@ from sentscore.pages.report.text_boxes import make_text_boxes
 _STYLE: Final = """
 .lead { font-size: 1.15rem; } .verdict { padding: .6rem .9rem; border-left: .35rem solid var(--chart); }
 .verdict.alarm { border-left-color: var(--other); font-weight: 600; }
-h3 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; } .text { max-height: 16rem; margin-top: .3rem; }
-.text + p { margin-top: .3rem; }
+h3 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; } .text { max-height: 16rem; }
+.about { margin: 1.4rem 0 .3rem; }
 @media print { .text { max-height: none; overflow: visible; } .text, table { break-inside: avoid-page; } }
 """
 

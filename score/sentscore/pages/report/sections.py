@@ -212,7 +212,7 @@ def make_drift(drift: Drift, now: Collected, earlier: Collected) -> Iterator[str
     yield make_table("What has changed since the earlier file", headings, rows, numbers=[1, 2, 3, 4, 6, 7])
     sentences = [
         f"The verdict goes by the population stability index: from {drift.limit:g} on there is an alarm. By chance "
-        "alone, without any change, it is on average what the next column says. The distance is that of Kolmogorov and "
+        "alone, without any change, it is on average what the column behind it says. The distance is that of Kolmogorov and "
         "Smirnov. Its p-value decides nothing, for on millions of rows the smallest change is no chance. "
         "Lengths are in characters.",
         *drift.left_out,
@@ -261,7 +261,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\u00a0%"
 
 
 def _points(change: float) -> str:

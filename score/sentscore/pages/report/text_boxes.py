@@ -29,7 +29,7 @@ def make_text_boxes(title: str, texts: Sequence[ShadedText], now: Collected) -> 
     for number, each in enumerate(texts, start=1):
         label = escape(f"{title}, text {number}")
         yield (
-            f'<p class="quiet">{escape(_describe(each, now))}</p>\n'
+            f'<p class="quiet about">{escape(_describe(each, now))}</p>\n'
             # A box that scrolls has to be reached with the keyboard.
             f'<div class="text" dir="auto" tabindex="0" role="region" aria-label="{label}">'
             f"{''.join(_show_words(each))}</div>"

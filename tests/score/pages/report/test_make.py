@@ -74,7 +74,7 @@ def make(path: Path, **options: object) -> tuple[Report, Tags]:
 def test_what_the_page_tells(scored: Path) -> None:
     report, page = make(scored, by="shop", time="day")
     assert (report.rows, report.scored, report.drift) == (400, 400, None)
-    assert f"{report.positive / 4:.1f} % of the texts are positive" in page.text
+    assert f"{report.positive / 4:.1f}\u00a0% of the texts are positive" in page.text
     assert page.tags.count("svg") == 3
     assert page.tags.count("table") == 4  # the models, and one behind each chart
     labels = [value for name, value in page.attributes if name == "aria-label"]
@@ -161,7 +161,7 @@ def test_a_file_that_names_no_model(tmp_path: Path) -> None:
 def test_where_models_differ(write_scored: WriteScored) -> None:
     path = write_scored("x.parquet", ["both", "apart", "same"], {"lstm": [0.9, 0.9, 0.2], "gru": [0.8, 0.1, 0.2]})
     _, page = make(path)
-    assert "On 1 of 3 texts (33.3 %" in page.text
+    assert "On 1 of 3 texts (33.3\u00a0%" in page.text
     assert page.tags.count("svg") == 3
     assert "Those on which the models differ most" in page.text
     assert page.text.rindex("apart") > page.text.index("Those on which")
