@@ -64,6 +64,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for day in (24, 25):
         (folder / f"lake/dt=2026-11-{day}").mkdir(parents=True)
         pq.write_table(table, folder / f"lake/dt=2026-11-{day}/part-0.parquet")
+    times = pa.array(["2026-11-24T21:05:00"] * 4).cast(pa.timestamp("s"))
+    scored = pa.Table.from_batches(Scorer.load("lstm").score_batches(table.append_column("created_at", times)))
+    for name in ("scored", "last-night"):
+        pq.write_table(scored, folder / f"{name}.parquet")
     (folder / "reviews.txt").write_text("\n".join(TEXTS) + "\n")
     (folder / "reviews.txt.gz").write_bytes(gzip.compress((folder / "reviews.txt").read_bytes()))
     (folder / "letters").mkdir()

@@ -1,4 +1,4 @@
-"""The command line: `sentscore file`, `text`, `explain`, `report`, `models`, `doctor` and `bench`, one module each."""
+"""The command line: `sentscore file`, `text`, `explain`, `report`, `models` and so on, one module each."""
 
 from __future__ import annotations
 

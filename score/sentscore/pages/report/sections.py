@@ -212,9 +212,9 @@ def make_drift(drift: Drift, now: Collected, earlier: Collected) -> Iterator[str
     yield make_table("What has changed since the earlier file", headings, rows, numbers=[1, 2, 3, 4, 6, 7])
     sentences = [
         f"The verdict goes by the population stability index: from {drift.limit:g} on there is an alarm. By chance "
-        "alone, without any change, it is on average what the column behind it says. The distance is that of Kolmogorov and "
-        "Smirnov. Its p-value decides nothing, for on millions of rows the smallest change is no chance. "
-        "Lengths are in characters.",
+        "alone, without any change, it is on average what the column behind it says. The distance is that of "
+        "Kolmogorov and Smirnov. Its p-value decides nothing, for on millions of rows the smallest change is no "
+        "chance. Lengths are in characters.",
         *drift.left_out,
     ]
     yield "".join(f'<p class="quiet">{escape(each)}</p>\n' for each in sentences)
