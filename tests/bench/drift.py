@@ -92,8 +92,7 @@ def draw(scored: Numbers, other: Numbers, random: np.random.Generator) -> Draw:
 
 def compare(now: npt.NDArray[np.float64], earlier: npt.NDArray[np.float64], name: str) -> float:
     """Returns the population stability index that a report gives."""
-    kind = "length" if name == "length" else "share"
-    distributions = Distribution(kind), Distribution(kind)
+    distributions = [Distribution("length" if name == "length" else "share") for _ in range(2)]
     for distribution, numbers in zip(distributions, (now, earlier), strict=True):
         distribution.add(numbers)
     return measure(name, *distributions).psi
