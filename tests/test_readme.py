@@ -6,8 +6,10 @@ import gzip
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -25,12 +27,16 @@ TEXTS = ["A quiet, lovely film.", "Two hours that I will not get back.", "", "It
 PROGRAMS = ("sentscore", "sentscore-train", "sentscore-export")
 NAMED = {f"sentscore {name}" for name in ("file", "text", "bench", "explain", "report")}  # they need arguments
 
+NOT_INSTALLED = "import (airflow|deltalake)|from (airflow|deltalake)"  # heavier than what they show is worth
+
 # These change the shell, or need a GPU: their options are looked up.
 _NOT_RUN = re.compile(r"--install-completion|--device cuda|--model models/")
 
 
 def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    """Returns the fenced blocks of a language, which is empty for the shell's."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    return [block for name, block in found if name == language]
 
 
 def _commands() -> Iterator[str]:
@@ -117,8 +123,34 @@ def test_the_options_of_other_commands_exist(command: str) -> None:
     assert [option for option in options if not re.search(rf"{re.escape(option)}\b", known)] == []
 
 
-@pytest.mark.parametrize("code", _blocks("python"))
-def test_python_works_as_it_stands(code: str) -> None:
+@pytest.mark.parametrize("language", ["cron", "ini", "dockerfile", "yaml"])
+def test_what_is_for_other_programs_names_options_that_exist(language: str) -> None:
+    [block] = _blocks(language)
+    options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", re.sub(r"^RUN.*", "", block, flags=re.MULTILINE)))
+    assert [each for each in options if not re.search(rf"{each}\b", _help_of("sentscore", "file"))] == []
+    assert language == "dockerfile" or "--incremental" in options
+
+
+def test_the_container_installs_what_the_core_needs() -> None:
+    core = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    needed = {re.match(r"[\w-]+", each)[0] for each in core} - {"onnxruntime-gpu"}  # type: ignore[index]
+    assert needed <= set(re.findall(r"[\w-]+", _blocks("dockerfile")[0]))
+
+
+@pytest.mark.parametrize("code", [code for code in _blocks("python") if re.search(NOT_INSTALLED, code)])
+def test_python_for_packages_that_tests_do_not_install_can_be_read(code: str) -> None:
+    compile(code, "README.md", "exec", dont_inherit=True)
+    options = re.findall(r"(?<![\w-])--?[a-z][a-z-]*", code)
+    assert [each for each in options if not re.search(rf"{each}\b", _help_of("sentscore", "file"))] == []
+
+
+@pytest.mark.parametrize("code", [code for code in _blocks("python") if not re.search(NOT_INSTALLED, code)])
+def test_python_works_as_it_stands(code: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(folder / "lake", tmp_path / "lake.scored")
+    for path in tmp_path.rglob("*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(table.append_column("score", [[0.5] * 4]).append_column("sentiment", [["positive"] * 4]), path)
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"frame": {"review": TEXTS}, "table": pa.table({"text": TEXTS})}
     if "import Scorer" not in code:
         names["scorer"] = Scorer.load("lstm")
