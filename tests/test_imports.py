@@ -17,8 +17,8 @@ PACKAGES = ["sentscore", "sentscore_train", "sentscore_export"]
 
 LEVELS = {
     "sentscore": [
-        "_version errors forks progress signs", "files formats text", "model columns", "scorer occlusion sources sinks",
-        "jobs", "engines pages", "cli", "__init__ __main__",
+        "_version errors forks progress signs", "files formats text", "stores model columns",
+        "scorer occlusion sources sinks", "jobs", "engines pages", "cli", "__init__ __main__",
     ],
     "sentscore_train": [
         "models data", "evaluation", "teachers", "training", "notebook release", "adapt", "cli", "__main__",
