@@ -29,8 +29,8 @@ NAMED = {f"sentscore {name}" for name in ("file", "text", "bench", "explain", "r
 
 NOT_INSTALLED = "import (airflow|deltalake)|from (airflow|deltalake)"  # heavier than what they show is worth
 
-# These change the shell, or need a GPU: their options are looked up.
-_NOT_RUN = re.compile(r"--install-completion|--device cuda|--model models/")
+# These change the shell, or need a GPU or a store: their options are looked up.
+_NOT_RUN = re.compile(r"--install-completion|--device cuda|--model models/|s3://")
 
 
 def _blocks(language: str) -> list[str]:

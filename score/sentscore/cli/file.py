@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sentscore.cli.json_log import JsonLog
+from sentscore.cli.lines import echo_line
 from sentscore.cli.options import (
     DEFAULT_MODELS,
     BatchTokensOption,
@@ -25,6 +27,7 @@ from sentscore.cli.options import (
 from sentscore.cli.recording import Recorder
 from sentscore.cli.request import FileRequest, check_request
 from sentscore.cli.signals import nothing_begun
+from sentscore.cli.store_log import telling_of_stores
 from sentscore.errors import InputError, SentscoreError
 from sentscore.model.options import DEFAULT_OPTIONS, ModelOptions
 
@@ -45,7 +48,7 @@ def file_cli(
         typer.Argument(
             metavar="INPUT",
             help="Parquet, CSV, TSV, JSONL or text files, also .gz or .zst; folders of them; or patterns such as "
-            "'lake/**/*.parquet'. - stands for stdin.",
+            "'lake/**/*.parquet'; all of these also in a store: s3://BUCKET/KEY, gs, abfs or hdfs. - stands for stdin.",
             show_default=False,
         ),
     ],
@@ -56,7 +59,8 @@ def file_cli(
         typer.Option(
             "--output",
             "-o",
-            help="A file, whose name tells its format, a folder, which is made, or - for stdout.  "
+            help="A file, whose name tells its format, a folder, which is made, the URI of one in a store, or - for "
+            "stdout.  "
             "[default: NAME.scored.EXT beside a file; NAME.scored/ beside a folder; stdout for stdin]",
         ),
     ] = None,
@@ -184,7 +188,7 @@ def file(
     """Scores files. Errors in the options or the first input are raised before a model is loaded.
 
     Args:
-        inputs: Files, folders, patterns of files, or `-` for stdin.
+        inputs: Files, folders, patterns of files, URIs of these in a store, or `-` for stdin.
         models: The names of shipped models, or the paths of artifact folders.
         options: How to run the models.
         column: The column of texts; None to find it.
@@ -233,6 +237,10 @@ def file(
     record = recorder or Recorder()
     with ExitStack() as stack:
         stack.enter_context(record.recording(inputs))
+        tell: list[Callable[[str], object]] = [record.run.warnings.append]
+        if log is not None or shown:
+            tell.append(log.show_warning if log is not None else partial(echo_line, err=True))
+        stack.enter_context(telling_of_stores(*tell))
         began = time.perf_counter()
         # An interrupt ends the command at once here, unless there is a report to write.
         with nullcontext() if record.is_wanted else nothing_begun():

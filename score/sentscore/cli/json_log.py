@@ -97,6 +97,10 @@ class JsonLog:
     def show_end(self, done: RunSummary) -> None:
         """Does nothing, for `finished` tells more."""
 
+    def show_warning(self, message: str) -> None:
+        """Logs a warning while the job goes on."""
+        log_event("warning", level="warning", message=message)
+
     def show_existing(self, job: Job) -> None:
         """Logs an input that is left out because its output exists."""
         log_event("left_out", input=job.name, output=job.target.name)
@@ -121,6 +125,6 @@ class JsonLog:
     def finished(self, run: RunReport) -> None:
         """Logs the warnings and the sums of a run that has come to its end."""
         found = run.to_dict()
-        for warning in found["warnings"]:
-            log_event("warning", level="warning", message=warning)
+        for warning in run.find_warnings():  # the others were logged when they came up
+            self.show_warning(warning)
         log_event("finished", **{name: found[name] for name in ("exit_code", "totals", "seconds", "reviews_per_s")})

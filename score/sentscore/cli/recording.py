@@ -154,7 +154,7 @@ def _check_place(option: str, path: Path, inputs: Iterable[str], *, any_format: 
                     raise UsageError(f"{option} {path}: is there and is no report or metrics: name another file")
         for name in inputs if any_format else ():
             root = parse_argument(name).root
-            if root is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+            if isinstance(root, Path) and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
                 raise UsageError(f"{option} {path}: would be an input, for it is in {root}: name another folder")
 
 

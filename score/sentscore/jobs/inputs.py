@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -14,13 +14,14 @@ from urllib.parse import unquote, urlsplit
 from sentscore.errors import InputError
 from sentscore.formats import parse_file_name
 from sentscore.sources.streams import STDIN, cannot_read
+from sentscore.stores import Entry, Place, StorePath, is_uri, parse_store_path
 
 SCORED: Final = ".scored"
 """What the names of our outputs have before their ending, and those of our output folders at their end."""
 
 _HIDDEN: Final = (".", "_")
 _WILDCARD: Final = re.compile(r"[*?\[]")
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+(?=://)|file(?=:/)", re.IGNORECASE)
+_FILE_URI: Final = re.compile(r"file:/", re.IGNORECASE)
 _ANY_DEPTH: Final = "**"
 
 
@@ -29,7 +30,7 @@ class Input:
     """A file to score.
 
     Attributes:
-        name: Its path as it is opened and named in messages, or `-` for stdin.
+        name: Its path or URI as it is opened and named in messages, or `-` for stdin.
         relative: Its path below the root, with `/` between folders; for a file that is named itself, its name.
         size: Its bytes; 0 where that is not known.
         version: What changes when the file does: its time of modification in nanoseconds; empty where not known.
@@ -78,14 +79,14 @@ class Argument:
     """An argument of a job: a file, a folder, or a glob.
 
     Attributes:
-        name: The path without a URI's scheme, or `-` for stdin.
+        name: The path, the URI of something in a store, or `-` for stdin.
         root: The folder whose tree the outputs repeat: the folder itself, or the glob's last one before a wildcard.
             None for a file.
         pattern: The parts of a glob behind its root; empty for a folder.
     """
 
     name: str
-    root: Path | None = None
+    root: Place | None = None
     pattern: tuple[str, ...] = ()
 
 
@@ -93,8 +94,11 @@ def parse_argument(name: str) -> Argument:
     """Returns what an argument stands for. What exists under its very name is no glob.
 
     Raises:
-        InputError: It is the URI of something that is not on this machine.
+        InputError: It is a `file:` URI of another machine, or its store cannot be reached.
+        UsageError: It is a URI that names no bucket.
     """
+    if is_uri(name):
+        return _parse_uri(name)
     name = local_path(name)
     if name == STDIN:
         return Argument(name)
@@ -115,17 +119,28 @@ def local_path(name: str) -> str:
     """Returns the path that a `file:` URI stands for; a path stays as it is.
 
     Raises:
-        InputError: It is a URI of another scheme, or of another host.
+        InputError: It is a URI of another host.
     """
-    scheme = _SCHEME.match(name)
-    if scheme is None or os.path.lexists(name):
+    if not _FILE_URI.match(name) or os.path.lexists(name):
         return name
-    if scheme.group().lower() != "file":
-        raise InputError(f"{name}: only file: URIs can be read: copy the files to this machine, or mount the store")
     parts = urlsplit(name)
     if parts.netloc not in {"", "localhost"}:
         raise InputError(f"{name}: is on the host {parts.netloc}: a file: URI has three slashes, as in file:///data")
     return unquote(name[len("file:") :].removeprefix(f"//{parts.netloc}"), errors="surrogateescape")
+
+
+def _parse_uri(uri: str) -> Argument:
+    path = parse_store_path(uri)
+    if uri.endswith("/") or not path.key:
+        return Argument(uri, path)
+    found = path.store.find(path.key)
+    if found is not None and found.is_folder:
+        return Argument(uri, path)
+    if found is not None or not _WILDCARD.search(path.key):
+        return Argument(uri)
+    parts = path.key.split("/")
+    fixed = next(number for number, part in enumerate(parts) if _WILDCARD.search(part))
+    return Argument(uri, replace(path, key="/".join(parts[:fixed])), tuple(parts[fixed:]))
 
 
 class Inputs:
@@ -142,7 +157,7 @@ class Inputs:
         left_out: What the last iteration has left out so far.
     """
 
-    def __init__(self, argument: Argument, *, any_format: bool = False, excluded: Path | None = None) -> None:
+    def __init__(self, argument: Argument, *, any_format: bool = False, excluded: Place | None = None) -> None:
         self.argument = argument
         self.left_out = LeftOut()
         self._any_format = any_format
@@ -158,8 +173,8 @@ class Inputs:
         self.left_out = LeftOut()
         root = self.argument.root
         if root is None:
-            yield _describe_file(self.argument.name)
-        elif root.is_dir():  # that of a glob need not exist
+            yield _describe_named(self.argument.name)
+        elif isinstance(root, StorePath) or root.is_dir():  # that of a glob need not exist
             yield from self._walk(str(root), "", frozenset(), inside=not self.argument.pattern)
 
     def _walk(self, folder: str, below: str, above: frozenset[tuple[int, int]], *, inside: bool) -> Iterator[Input]:
@@ -171,6 +186,39 @@ class Inputs:
             above: The folders that it is in, by their device and number.
             inside: Whether all of it is wanted; otherwise what the glob matches is.
         """
+        root = self.argument.root
+        if isinstance(root, StorePath):
+            names = self._list_stored(root, below)
+        else:
+            own, names = self._list_folder(folder, below, above)
+            above |= own
+        for name, entry in names.items():
+            path, relative = f"{'' if folder == '.' else folder.rstrip('/') + '/'}{name}", below + name
+            if name.endswith("/"):
+                matches = inside or self._matches(relative[:-1])
+                if (matches or self._may_hold(relative)) and self._is_wanted_folder(relative, matches=matches):
+                    yield from self._walk(path[:-1], relative, above, inside=matches)
+            elif (inside or self._matches(relative)) and self._is_wanted_file(relative):
+                yield _describe_file(path, relative, str(root), entry)
+
+    def _list_stored(self, root: StorePath, below: str) -> dict[str, Entry | None]:
+        """Returns what is in a store's folder, sorted as that of a folder here; nothing if the folder is left out."""
+        path = root / below[:-1] if below else root
+        if below and path == self._excluded:
+            self.left_out.own += 1
+            return {}
+        names: dict[str, Entry | None] = {}
+        for entry in path.store.list_folder(path.key):
+            if entry.name in {"", ".", ".."}:  # of keys like a//b, which are no paths
+                self.left_out.unknown += 1
+            else:
+                names[entry.name + ("/" if entry.is_folder else "")] = entry
+        return dict(sorted(names.items()))
+
+    def _list_folder(
+        self, folder: str, below: str, above: frozenset[tuple[int, int]]
+    ) -> tuple[frozenset[tuple[int, int]], dict[str, Entry | None]]:
+        """Returns what tells a folder from others, and what is in it; nothing if the folder is left out."""
         try:
             status = Path(folder).stat()
             names = self._sorted_names(folder)
@@ -179,18 +227,11 @@ class Inputs:
         own = (status.st_dev, status.st_ino)
         if own in above:
             self.left_out.looped += 1
-            return
-        if self._excluded is not None and below and _is_same(status, self._excluded):
+            return frozenset(), {}
+        if isinstance(self._excluded, Path) and below and _is_same(status, self._excluded):
             self.left_out.own += 1
-            return
-        for name in names:
-            path, relative = f"{'' if folder == '.' else folder.rstrip('/') + '/'}{name}", below + name
-            if name.endswith("/"):
-                matches = inside or self._matches(relative[:-1])
-                if (matches or self._may_hold(relative)) and self._is_wanted_folder(relative, matches=matches):
-                    yield from self._walk(path[:-1], relative, above | {own}, inside=matches)
-            elif (inside or self._matches(relative)) and self._is_wanted_file(relative):
-                yield _describe_file(path, relative, str(self.argument.root))
+            return frozenset(), {}
+        return frozenset({own}), dict.fromkeys(names)
 
     def _sorted_names(self, folder: str) -> list[str]:
         """Returns the names of a folder's files and folders, the latter with a `/` so that whole paths are sorted."""
@@ -247,8 +288,17 @@ class Inputs:
         return pattern[-1] if self._matches(relative) else ""
 
 
-def _describe_file(path: str, relative: str | None = None, root: str = "") -> Input:
-    relative = relative or Path(path).name
+def _describe_named(name: str) -> Input:
+    relative = Path(name).name
+    if not is_uri(name):
+        return _describe_file(name, relative, "")
+    path = parse_store_path(name)
+    return _describe_file(name, relative, "", path.store.find(path.key) or Entry(relative, is_folder=False))
+
+
+def _describe_file(path: str, relative: str, root: str, entry: Entry | None = None) -> Input:
+    if entry is not None:
+        return Input(path, relative, entry.size, entry.version, root)
     try:
         status = Path(path).stat() if path != STDIN else None
     except (OSError, ValueError):  # opening it says what is wrong with it

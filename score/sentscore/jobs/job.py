@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import cast
 
 from sentscore.errors import UsageError
 from sentscore.formats import KNOWN_FORMATS, Format, parse_file_name, scored_name
 from sentscore.jobs.inputs import Input
-from sentscore.jobs.places import default_target, has_no_place, named_target
+from sentscore.jobs.places import default_target, has_no_place, named_target, parse_output
 from sentscore.sinks.targets import STDOUT, Target
 from sentscore.sources.streams import open_stream
+from sentscore.stores import Place, StorePath, check_writable, is_uri, parse_store_path
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Job:
     target: Target
     whole: bool = False
     input: Input | None = None
-    folder: Path | None = None
+    folder: Place | None = None
 
     @property
     def name(self) -> str:
@@ -43,7 +45,14 @@ class Job:
         """The output's path in the folder of all outputs, with `/` between folders; empty where it is in none."""
         if self.folder is None or self.target.path is None:
             return ""
-        return self.target.path.relative_to(self.folder).as_posix()
+        return place_below(self.target.path, self.folder)
+
+
+def place_below(path: Place, folder: Place) -> str:
+    """Returns the path of something in a folder as it is called there, with `/` between folders."""
+    if isinstance(path, StorePath):
+        return path.relative_to(cast(StorePath, folder)).as_posix()
+    return path.relative_to(cast(PurePath, folder)).as_posix()
 
 
 def allow_replacing(job: Job) -> Job:
@@ -68,6 +77,10 @@ def plan_alone(name: str, output: str | None, format: Format | None, to: Format 
     # Without --format, the first bytes tell the format of stdin.
     source = format or (None if stdin else parse_format_of(name))
     plain = to or (Format(source.kind) if source else None)
+    if output is None and is_uri(name):
+        beside = parse_store_path(name)
+        check_writable(beside)
+        return Job((name,), source, default_target(beside.with_name(scored_name(beside.name, to)), to or source))
     if output is None and not stdin:
         path = Path(name)
         if has_no_place(path):
@@ -75,7 +88,7 @@ def plan_alone(name: str, output: str | None, format: Format | None, to: Format 
         return Job((name,), source, default_target(path.with_name(scored_name(path.name, to)), to or source))
     if output is None or output == STDOUT:
         return Job((name,), source, Target(None, plain))
-    return Job((name,), source, named_target(Path(output), plain))
+    return Job((name,), source, named_target(parse_output(output), plain))
 
 
 def parse_format_of(name: str) -> Format:
@@ -87,7 +100,7 @@ def parse_format_of(name: str) -> Format:
     """
     found = parse_file_name(name)
     if found is None:
-        if Path(name).is_dir() or not Path(name).exists():
+        if is_uri(name) or Path(name).is_dir() or not Path(name).exists():
             with open_stream(name):  # its error says more than one about the name
                 pass
         raise UsageError(f"{name}: its name does not tell a format ({KNOWN_FORMATS}): give --format")

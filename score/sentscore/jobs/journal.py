@@ -1,10 +1,10 @@
 """The scores of a job that was stopped, with which the same command carries on.
 
-A journal is a hidden file beside the output: a header, which is one line of JSON that says what made the scores, and
-records, each with the scores that one model has given to some rows of a block, and the flags of their texts. A thread
-writes a record about once a second, of what was scored since, so a block has several. A record begins with its block's
-key, a digest of the header and the texts, so that the scores of other texts or of another model are never taken. It
-ends in a checksum, so that a torn one is ignored.
+A journal is a hidden file beside the output, or in the user's cache folder if that is in a store: a header, which is
+one line of JSON that says what made the scores, and records, each with the scores that one model has given to some rows
+of a block, and the flags of their texts. A thread writes a record about once a second, of what was scored since, so a
+block has several. A record begins with its block's key, a digest of the header and the texts, so that the scores of
+other texts or of another model are never taken. It ends in a checksum, so that a torn one is ignored.
 
     header | block 1: lstm, rows 0 1 3 | block 1: lstm, rows 2 | block 1: gru, rows 0 1 2 3 | block 2: lstm, rows 5 7
 
@@ -32,6 +32,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sentscore.files import has_name, hidden_sibling, lock
+from sentscore.sinks.targets import Target
+from sentscore.stores import StorePath, local_place
 from sentscore.text.encoder import Flags
 from sentscore.text.normalize import to_large_string
 
@@ -142,6 +144,13 @@ class BlockScores:
                 records += record + _CHECKSUM.pack(zlib.crc32(record))
                 self._written[model] = known
         return bytes(records)
+
+
+def journal_place(target: Target) -> Path | None:
+    """Returns the file whose journals are those of an output; None where the output is no file of its own."""
+    if target.path is None or target.device:
+        return None
+    return local_place(target.path, "journals") if isinstance(target.path, StorePath) else target.path
 
 
 @contextmanager

@@ -8,21 +8,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sentscore.errors import InputError, OutputError, UsageError
+from sentscore.errors import InputError, UsageError
 from sentscore.formats import KNOWN_FORMATS, Format, Kind, converted_name, parse_file_name
-from sentscore.jobs.inputs import SCORED, Argument, Inputs, LeftOut, local_path, parse_argument
-from sentscore.jobs.job import Job, allow_replacing, parse_format_of, plan_alone
+from sentscore.jobs.inputs import SCORED, Argument, Inputs, LeftOut, parse_argument
+from sentscore.jobs.job import Job, allow_replacing, parse_format_of, place_below, plan_alone
 from sentscore.jobs.places import (
     Files,
     Tree,
+    asking_output_store,
     check_folder,
     check_names,
     check_target,
     default_target,
     named_target,
+    parse_output,
+    real_name,
 )
 from sentscore.jobs.state import STATE_NAME, State
 from sentscore.sinks.targets import STDOUT, Target
+from sentscore.stores import Place, StorePath, check_writable
 
 
 @dataclass
@@ -47,18 +51,19 @@ class Plan:
     """
 
     arguments: Sequence[Argument]
-    output: Path | None
+    output: Place | None
     named: str | None
     format: Format | None
     to: Format | None
     force: bool
     skip_existing: bool
     incremental: bool = False
-    states: dict[Path, State] = field(default_factory=dict)
+    states: dict[Place, State] = field(default_factory=dict)
     files: int = 0
     size: int = 0
     existing: int = 0
     left_out: LeftOut = field(default_factory=LeftOut)
+    _beside: dict[StorePath, StorePath] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -71,7 +76,7 @@ class Plan:
         return any(argument.root is not None for argument in self.arguments)
 
     @property
-    def folders(self) -> list[Path]:
+    def folders(self) -> list[Place]:
         """The folders whose files are the outputs."""
         found = [self.folder_of(argument) for argument in self.arguments]
         return list(dict.fromkeys(folder for folder in found if folder is not None))
@@ -107,20 +112,32 @@ class Plan:
         state = self.state_of(job)
         return state is not None and (self.incremental or state.unfinished is not None) and state.owns(job.place)
 
-    def folder_of(self, argument: Argument) -> Path | None:
+    def folder_of(self, argument: Argument) -> Place | None:
         """Returns the folder that an argument's outputs go to; None for a file whose output goes to none.
 
         Raises:
-            UsageError: The folder of the inputs has no name.
+            UsageError: The folder of the inputs has no name, or nothing can be written to its store.
         """
         if self.output is not None or argument.root is None:
             return self.output
         root = argument.root
+        if isinstance(root, StorePath):
+            return self._folder_beside(argument, root)
         if root.name in {"", ".."}:
             root = Path(os.path.abspath(root))  # noqa: PTH100 - the folder that it stands for, whose links keep their names
         if not root.name:
             raise UsageError(f"{argument.name}: has no name that the outputs' folder could have: give an --output")
         return root.with_name(root.name + SCORED)
+
+    def _folder_beside(self, argument: Argument, root: StorePath) -> StorePath:
+        if root not in self._beside:
+            if not root.key:
+                raise UsageError(
+                    f"{argument.name}: is a whole bucket, beside which no folder can lie: give an --output"
+                )
+            check_writable(root)
+            self._beside[root] = root.with_name(root.name + SCORED).listed()
+        return self._beside[root]
 
     def _jobs_of(self, argument: Argument) -> Iterator[Job]:
         folder = self.folder_of(argument)
@@ -155,7 +172,7 @@ def plan_jobs(
     """Plans a job for each input that is a table, and checks all of them.
 
     Args:
-        inputs: Files, folders, globs, `file:` URIs, or `-` for stdin.
+        inputs: Files, folders, globs, URIs of these, or `-` for stdin.
         output: The value of `--output`: a file, a folder, or `-` for stdout. None stands for `NAME.scored.EXT` beside
             each file, for the folder `NAME.scored` beside each folder, and for stdout where the input is stdin.
         format: The format of every input; None to go by the names.
@@ -175,7 +192,6 @@ def plan_jobs(
     twice, count = Counter(inputs).most_common(1)[0]
     if count > 1:
         raise UsageError(f"{twice}: given twice: name each input once")
-    output = None if output is None else _local_output(output)
     arguments = [parse_argument(name) for name in inputs]
     check_names([argument.name for argument in arguments if not argument.pattern], output)
     folder = _choose_folder(arguments, output)
@@ -201,24 +217,16 @@ def plan_whole(inputs: Sequence[str], *, output: str | None, force: bool) -> Job
         InputError: A folder or a glob holds no file.
         OutputError: The output exists already, or its folder does not.
     """
-    output = None if output is None else _local_output(output)
     check_names(inputs, output)
     inputs = [name for each in inputs for name in _list_texts(parse_argument(each))]
     csv = Format(Kind.CSV)
-    target = Target(None, csv) if output in {None, STDOUT} else named_target(Path(str(output)), csv)
+    target = Target(None, csv) if output is None or output == STDOUT else named_target(parse_output(output), csv)
     check_target(target, Files(inputs), may_exist=force)
     job = Job(tuple(inputs), None, target, whole=True)
     return allow_replacing(job) if force else job
 
 
-def _local_output(output: str) -> str:
-    try:
-        return local_path(output)
-    except InputError as error:
-        raise OutputError(f"--output {output}: only file: URIs can be written to: choose a folder here") from error
-
-
-def _choose_folder(arguments: Sequence[Argument], output: str | None) -> Path | None:
+def _choose_folder(arguments: Sequence[Argument], output: str | None) -> Place | None:
     """Returns the folder that `--output` names; None where it names a file or stdout, or is not given.
 
     Raises:
@@ -228,14 +236,17 @@ def _choose_folder(arguments: Sequence[Argument], output: str | None) -> Path | 
     if output is None:
         return None
     is_tree = any(argument.root is not None for argument in arguments)
-    is_folder = output != STDOUT and (output.endswith(("/", os.sep)) or Path(output).is_dir())
+    folder = None if output == STDOUT else parse_output(output)
+    with asking_output_store():
+        is_folder = folder is not None and (output.endswith(("/", os.sep)) or folder.is_dir())
     many = len(arguments) > 1 or is_tree
     if not many and not is_folder:
         return None
-    if output == STDOUT or (not is_folder and not is_tree and parse_file_name(output) is not None):
+    if folder is None or (not is_folder and not is_tree and parse_file_name(output) is not None):
         what = f"{len(arguments)} inputs" if len(arguments) > 1 else "a folder's outputs"
         raise UsageError(f"--output {output}: {what} need a folder: end its name in /, or leave out --output")
-    folder = Path(output)
+    if isinstance(folder, StorePath):
+        folder = folder.listed()
     check_folder(folder)
     if any(argument.name == STDOUT for argument in arguments):
         raise UsageError(f"--output {folder}: scores of stdin have no name there: name a file")
@@ -254,8 +265,22 @@ def _open_states(plan: Plan) -> None:
         raise UsageError(f"--incremental: the output of {alone[0]} is in no folder of outputs: give -o FOLDER/")
     is_one = not (plan.incremental or plan.is_tree or len(plan.arguments) > 1)
     for folder in plan.folders:
-        if not is_one or os.path.lexists(folder / STATE_NAME):  # one file may not come between another run
+        if not is_one or _has_state(folder):  # one file may not come between another run
             plan.states[folder] = State(folder)
+
+
+def _has_state(folder: Place) -> bool:
+    if isinstance(folder, Path):
+        return os.path.lexists(folder / STATE_NAME)
+    with asking_output_store():
+        return (folder / STATE_NAME).is_file()
+
+
+def _is_there(folder: Place) -> bool:
+    if isinstance(folder, Path):
+        return os.path.lexists(folder)
+    with asking_output_store():
+        return folder.is_dir()
 
 
 def _check_plan(plan: Plan) -> None:
@@ -277,8 +302,8 @@ def _check_plan(plan: Plan) -> None:
     plan.left_out = LeftOut()
     for argument in plan.arguments:
         files, folder = plan.files, plan.folder_of(argument)
-        real = None if folder is None else os.path.realpath(folder)
-        is_new = folder is not None and not os.path.lexists(folder)
+        real = None if folder is None else real_name(folder).rstrip("/")
+        is_new = folder is not None and not _is_there(folder)
         for job in plan._jobs_of(argument):
             path = job.target.path
             plan.files += 1
@@ -290,7 +315,7 @@ def _check_plan(plan: Plan) -> None:
             if may_meet and hash(path) in seen:
                 _check_alone(plan, job)
             seen.add(hash(path) if may_meet else 0)
-            place = f"{real}/{path.relative_to(folder)}" if real and folder else os.path.realpath(path)
+            place = f"{real}/{place_below(path, folder)}" if folder is not None else real_name(path)
             for tree in trees:
                 tree.check(path, place)
             if not is_new:

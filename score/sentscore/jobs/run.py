@@ -28,7 +28,7 @@ from sentscore.jobs.explain import (
     open_explainer,
 )
 from sentscore.jobs.job import Job
-from sentscore.jobs.journal import FORMAT_VERSION, Journal, open_journal, remove_journals
+from sentscore.jobs.journal import FORMAT_VERSION, Journal, journal_place, open_journal, remove_journals
 from sentscore.jobs.pipeline import Stages, score_blocks
 from sentscore.model.cpu import describe_arithmetic
 from sentscore.model.cuda import device_name
@@ -206,8 +206,9 @@ def run_job(
                     with stages.timed("write"):
                         sink.write(batch, ends_group=window.ends_group)
                 rows += start
-    if job.target.path is not None and not job.target.device:  # those of a run with other options, too
-        remove_journals(job.target.path)
+    place = journal_place(job.target)
+    if place is not None:  # those of a run with other options, too
+        remove_journals(place)
     seconds = time.perf_counter() - began
     models = tuple(
         ModelSummary(scorer.name, scorer.device, scorer.precision, *counts[scorer.name].to_fields())
@@ -253,12 +254,13 @@ def _open_source(
 
 def _open_journal(target: Target, scorers: Sequence[Scorer]) -> AbstractContextManager[Journal | None]:
     """Opens the journal of an output; there is none where the output is no file of its own."""
-    if target.path is None or target.device:
+    place = journal_place(target)
+    if place is None:
         return nullcontext()
     # On a GPU a score may differ in its last bits with what else is in its batch, so blocks stay whole there.
     keeps_parts = all(scorer.device != "cuda" for scorer in scorers)
     models = [scorer.name for scorer in scorers]
-    return open_journal(target.path, _describe_origin(scorers), models, keeps_parts=keeps_parts)
+    return open_journal(place, _describe_origin(scorers), models, keeps_parts=keeps_parts)
 
 
 def _open_explainer(
@@ -267,7 +269,7 @@ def _open_explainer(
     """Opens what explains the scores; there is none without a number of words."""
     if explain is None:
         return nullcontext()
-    path = None if target.device or not resume else target.path
+    path = journal_place(target) if resume else None
     return open_explainer(path, scorers, explain, _describe_origin(scorers))
 
 

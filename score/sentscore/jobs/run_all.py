@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal
 
 from sentscore.errors import InputError, SentscoreError, UsageError
 from sentscore.files import sweep_folder
 from sentscore.jobs.job import Job
-from sentscore.jobs.journal import remove_journals
+from sentscore.jobs.journal import journal_place, remove_journals
 from sentscore.jobs.run import ModelSummary, Summary
+from sentscore.stores import Place, StorePath
 
 OnError = Literal["stop", "skip"]
 """What happens to the jobs behind an input that cannot be read: they are not done, or they are."""
@@ -108,7 +108,7 @@ def run_all(
         SentscoreError: A job failed, and its input was not to be skipped. Outputs that were finished before remain.
     """
     done = RunSummary()
-    swept: set[Path] = set()
+    swept: set[Place] = set()
     try:
         for job in jobs:
             if skip_existing and job.target.exists:
@@ -154,18 +154,21 @@ def first_readable(jobs: Iterable[Job], check: Callable[[Sequence[Job]], None], 
         return
 
 
-def _sweep(job: Job, swept: set[Path]) -> None:
+def _sweep(job: Job, swept: set[Place]) -> None:
     """Removes what killed processes have left in the folder of a job's output, once for each folder of a tree."""
     path = job.target.path
-    if path is not None and job.target.in_tree and path.parent not in swept:
+    if path is None or isinstance(path, StorePath):  # writing to a store does that itself
+        return
+    if job.target.in_tree and path.parent not in swept:
         swept.add(path.parent)
         sweep_folder(path.parent)
 
 
 def _leave_nothing(job: Job) -> None:
     """Removes the scores that would have been kept for the next run: a tree holds outputs alone."""
-    if job.target.path is not None and not job.target.device:
-        remove_journals(job.target.path)
+    place = journal_place(job.target)
+    if place is not None:
+        remove_journals(place)
 
 
 def _describe_stop(error: BaseException, done: RunSummary, max_bad: int | None, remedy: str) -> list[str]:

@@ -27,6 +27,8 @@ from typing import Any, BinaryIO, Final, Literal
 from sentscore.errors import OutputError
 from sentscore.files import lock, output_errors
 from sentscore.jobs.inputs import Input
+from sentscore.jobs.stored_state import StoredState, find_related, local_state, relate
+from sentscore.stores import Place, StorePath
 
 STATE_NAME: Final = "_sentscore.jsonl"
 
@@ -63,7 +65,7 @@ class _Output:
 
 
 class State:
-    """What a folder of outputs holds. The file is locked while it is open.
+    """What a folder of outputs holds. The file is locked while it is open. That of a folder in a store is a copy.
 
     Args:
         folder: The folder, which need not exist.
@@ -76,20 +78,24 @@ class State:
         OutputError: The file cannot be written or read, or another run has locked it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.unfinished: MadeBy | None = None
         self.incremental = False
         self._folder = folder
-        self._path = folder / STATE_NAME
+        self._stored = StoredState(folder / STATE_NAME) if isinstance(folder, StorePath) else None
+        self._path = folder / STATE_NAME if isinstance(folder, Path) else local_state(folder / STATE_NAME)
         self._outputs: dict[str, _Output] = {}
         self._roots: dict[str, str] = {}
         self._made_by: list[MadeBy] = []
         self._now = 0  # the index of what outputs are made by
         self._run = 0
         self._file: BinaryIO | None = None
-        if os.path.lexists(self._path):
-            self._open("r+b")
+        self._unsent = False  # whether lines were appended that the copy in the store may lack
+        if self._stored is not None or os.path.lexists(self._path):
+            self._open("r+b" if os.path.lexists(self._path) else "x+b")
             try:
+                if self._stored is not None and self._file is not None:
+                    self._stored.fetch(self._file)
                 self._read()
             except BaseException:
                 self.close()
@@ -115,13 +121,14 @@ class State:
         Raises:
             OutputError: The file cannot be written, or another run has made one meanwhile.
         """
-        if self._file is None:
+        if self._file is None and isinstance(self._folder, Path):
             with output_errors(str(self._folder)):
                 self._folder.mkdir(parents=True, exist_ok=True)
             self._open("x+b")
         if self.unfinished != made_by:
             self._note_run(made_by, incremental)
             self._append({"run": "begun", "made_by": made_by, "incremental": incremental})
+        self._send(now=True)
 
     def end_run(self) -> None:
         """Says that all jobs of the run are done, or are not going to be."""
@@ -130,6 +137,7 @@ class State:
         if self._file is not None:
             with suppress(OSError):
                 os.fsync(self._file.fileno())
+        self._send(now=True)
 
     def compare(self, output: str, input: Input, made_by: MadeBy) -> Change:
         """Returns what an input is to its output, and remembers that it is there.
@@ -182,6 +190,7 @@ class State:
                 "version": input.version,
             }
         )
+        self._send()
 
     def end(self, output: str) -> None:
         """Says that an output was made."""
@@ -196,6 +205,9 @@ class State:
 
     def close(self) -> None:
         """Closes the file, so that other runs can go on."""
+        with suppress(OutputError):  # a run that could not send it has said so, or ends with an error of its own
+            if self._unsent:
+                self._send(now=True)
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
@@ -205,11 +217,11 @@ class State:
         """Returns the folder that an input is in or below, as a path from this folder."""
         folder = input.root or os.path.dirname(input.name)  # noqa: PTH120 - there may be millions
         if folder not in self._roots:
-            self._roots[folder] = os.path.relpath(os.path.realpath(folder or "."), os.path.realpath(self._folder))
+            self._roots[folder] = relate(folder, self._folder)
         return self._roots[folder]
 
-    def _find_source(self, name: str, found: _Output) -> Path:
-        return self._folder.joinpath(found.root, found.source or name)
+    def _find_source(self, name: str, found: _Output) -> Place:
+        return find_related(self._folder, found.root, found.source or name)
 
     def _exists(self, output: str) -> bool:
         return (self._folder / output).exists()
@@ -286,6 +298,12 @@ class State:
         with output_errors(str(self._path)):
             if self._file is not None:
                 self._file.write(json.dumps(entry).encode() + b"\n")
+                self._unsent = True
+
+    def _send(self, *, now: bool = False) -> None:
+        if self._stored is not None:
+            self._stored.send(now=now)
+            self._unsent = self._unsent and not now
 
 
 def _digest(input: Input) -> bytes:

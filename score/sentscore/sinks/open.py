@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from sentscore.sinks.text_writers import (
     encode_lines,
     encode_raw_json,
 )
+from sentscore.stores import StorePath, new_object
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,9 @@ def _open_destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         with output_errors(target.name):
             sys.stdout.buffer.flush()
+    elif isinstance(target.path, StorePath):
+        with new_object(target.path, replace=target.replace) as file:
+            yield file
     elif target.device:
         with output_errors(target.name):
             device = target.path.open("wb")
@@ -142,8 +147,8 @@ def _open_destination(target: Target, kind: Kind) -> Iterator[IO[bytes]]:
                 device.close()
     else:
         in_tree = target.in_tree
-        with new_file(target.path, parents=in_tree, replace=target.replace, sweep=not in_tree) as file:
-            yield file
+        with new_file(target.path, parents=in_tree, replace=target.replace, sweep=not in_tree) as new:
+            yield new
 
 
 @contextmanager
@@ -152,14 +157,32 @@ def _compress(target: Target, file: IO[bytes], compression: Compression | None) 
         yield file
         return
     # Arrow's stream closes the file that it writes to, and this file has to stay open to be synced.
-    copy = os.fdopen(os.dup(file.fileno()), "wb")
+    copy: IO[bytes]
+    if isinstance(target.path, StorePath):
+        copy = cast(IO[bytes], _Forwarder(file))
+    else:
+        copy = os.fdopen(os.dup(file.fileno()), "wb")
     stream: Any = pa.CompressedOutputStream(pa.PythonFile(copy, mode="w"), compression.value)
     try:
         yield cast(IO[bytes], stream)
         with output_errors(target.name):
             stream.close()
     finally:
-        with suppress(OSError):
+        with suppress(OSError, OutputError):
             stream.close()
         with suppress(OSError):
             copy.close()
+
+
+class _Forwarder(io.RawIOBase):
+    """Writes to a file that stays open when this is closed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any, /) -> int:  # noqa: ANN401 - any buffer
+        return self._file.write(content)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from sentscore.formats import Format
+from sentscore.stores import Place
 
 STDOUT: Final = "-"
 """The name that stands for stdout among the outputs, and for stdin among the inputs."""
@@ -17,7 +17,7 @@ class Target:
     """Where an output goes.
 
     Attributes:
-        path: The file; None for stdout.
+        path: The file, here or in a store; None for stdout.
         format: The output's format; None for that of the input, which may not be known yet.
         device: Whether the path is a device or a pipe, which is written to and never replaced.
         replace: Whether a file that is there is replaced.
@@ -25,7 +25,7 @@ class Target:
             removes what killed processes have left there, a folder at a time.
     """
 
-    path: Path | None
+    path: Place | None
     format: Format | None
     device: bool = False
     replace: bool = False

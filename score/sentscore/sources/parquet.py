@@ -22,6 +22,8 @@ from sentscore.sources.source import Window
 from sentscore.sources.streams import Stream, cannot_read, decompress
 
 _PAGE_BUFFER: Final = 1 << 20  # bytes read ahead of each column; without it a whole column chunk is held in memory
+_STORE_BUFFER: Final = 8 << 20  # the same of an object in a store, where a request takes as long as some MiB do
+_STORE_BUFFERS: Final = 64 << 20  # of all columns together
 _REPEATED_BYTES: Final = 8 * source.WINDOW_BYTES  # of a batch whose rows all hold the longest value, which few do
 _MAGIC: Final = b"PAR1"
 
@@ -36,7 +38,9 @@ def open_parquet(stream: Stream, compression: Compression | None) -> Iterator[pq
     """
     if stream.size is not None and compression is None:
         # As bytes, for a name need not be UTF-8.
-        with pa.OSFile(os.fsencode(stream.name)) as stored, _open_file(stream.name, stored) as file:
+        name = os.fsencode(stream.name)
+        stored = pa.PythonFile(stream.raw, mode="r") if stream.in_store else pa.OSFile(name)
+        with stored, _open_file(stream.name, stored, in_store=stream.in_store) as file:
             yield file
         return
     with tempfile.TemporaryFile() as copy:
@@ -106,9 +110,13 @@ def group_texts(name: str, file: pq.ParquetFile, text: int, group: int) -> Itera
 
 
 @contextmanager
-def _open_file(name: str, stored: pa.NativeFile) -> Iterator[pq.ParquetFile]:
+def _open_file(name: str, stored: pa.NativeFile, *, in_store: bool = False) -> Iterator[pq.ParquetFile]:
     try:
         file = pq.ParquetFile(stored, pre_buffer=False, buffer_size=_PAGE_BUFFER)
+        if in_store and file.metadata.num_columns:
+            most = _STORE_BUFFERS // file.metadata.num_columns
+            size = min(max(most, _PAGE_BUFFER), _STORE_BUFFER)
+            file = pq.ParquetFile(stored, metadata=file.metadata, pre_buffer=False, buffer_size=size)
         _ = file.schema_arrow
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: a column's name is not UTF-8: write the file again with names that are") from error

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from sentscore.errors import InputError, first_line
 from sentscore.formats import Compression, detect_compression
+from sentscore.stores import is_uri, open_object
 
 STDIN: Final = "-"
 """The name that stands for stdin among the inputs."""
@@ -37,11 +38,13 @@ class Stream:
         name: The input's name in messages.
         raw: The bytes as they are stored.
         size: How many bytes there are; None where that is not known beforehand (stdin, a pipe).
+        in_store: Whether it is an object in a store, and no file.
     """
 
     name: str
     raw: IO[bytes]
     size: int | None
+    in_store: bool = False
 
     def position(self) -> int:
         """Returns how many bytes have been read; 0 where the size is not known."""
@@ -53,7 +56,7 @@ def open_stream(path: str) -> Iterator[Stream]:
     """Opens an input.
 
     Args:
-        path: The path, or `-` for stdin.
+        path: The path, the URI of an object in a store, or `-` for stdin.
 
     Raises:
         InputError: The input is missing, is a directory, or cannot be read.
@@ -65,6 +68,10 @@ def open_stream(path: str) -> Iterator[Stream]:
         stdin = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         with _PushbackStream(b"", stdin) as raw:
             yield Stream("stdin", cast(IO[bytes], raw), None)
+        return
+    if is_uri(path):
+        with open_object(path) as stored:
+            yield Stream(path, cast(IO[bytes], stored), stored.size, in_store=True)
         return
     try:
         file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed by the with below

@@ -115,7 +115,9 @@ def test_nothing_to_do_loads_no_model(lake: Path, invoke) -> None:
         (("lake/dt=0", "lake/dt=1", "-o", "out"), 2, "would both go there"),
         (("none/*.csv",), 3, "as a pattern it matches none"),
         (("lake", "--whole", "--keep", "id"), 2, "leave out .*--keep"),
-        (("s3://bucket/lake",), 3, "only file: URIs"),
+        (("foo://bucket/lake",), 3, "foo is no store that is known .*: s3, gs, abfs and hdfs are"),
+        (("s3:///lake",), 2, "names no bucket"),
+        (("lake", "-o", "foo://bucket/out/"), 2, "foo is no store that is known"),
     ],
 )
 def test_what_does_not_fit(

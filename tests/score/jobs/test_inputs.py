@@ -123,7 +123,7 @@ def test_uris_of_this_machine_are_paths(lake: Path) -> None:
 
 @pytest.mark.parametrize(
     ("uri", "message"),
-    [("s3://bucket/in", "only file: URIs can be read"), ("file://host/in", "is on the host host")],
+    [("foo://bucket/in", "foo is no store that is known"), ("file://host/in", "is on the host host")],
 )
 def test_other_uris_are_refused(uri: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

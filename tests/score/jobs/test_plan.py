@@ -265,7 +265,7 @@ class TestFolders:
             ("none/*.csv", "no such file, and as a pattern it matches none"),
             ("lake/*.doc", "it matches none; left out: 1 of unknown formats .give --format"),
             ("empty", "empty: holds no file to score .*: check the path"),
-            ("s3://bucket/in", "only file: URIs can be read"),
+            ("foo://bucket/in", "foo is no store that is known"),
         ],
     )
     def test_nothing_to_score(self, tmp_path: Path, name: str, message: str) -> None:
@@ -277,9 +277,11 @@ class TestFolders:
                 plan("more", name, output="out")
 
     def test_an_output_folder_that_cannot_be_made(self) -> None:
-        for output, message in (("more/a.csv/x", "more/a.csv is no folder"), ("s3://bucket", "only file: URIs")):
+        for output, message in (("more/a.csv/x", "more/a.csv is no folder"), ("file://host/a", "of this machine")):
             with pytest.raises(OutputError, match=message):
                 plan("lake", output=output)
+        with pytest.raises(UsageError, match="foo is no store that is known"):
+            plan("lake", output="foo://bucket/")
 
     def test_the_outputs_may_have_another_format(self) -> None:
         to = Format(Kind.TSV, Compression.ZSTD)
