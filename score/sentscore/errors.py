@@ -3,6 +3,7 @@
     SentscoreError            1  unexpected
     ├── UsageError            2  options that do not fit together
     ├── InputError            3  an input that cannot be read
+    │   └── StoreError        3  a store that does not answer, whatever the input
     ├── ArtifactError         4  a model folder that is missing, damaged or from another format
     ├── DeviceError           5  a device that was asked for and cannot be used
     └── OutputError           6  an output that cannot be written
@@ -78,6 +79,10 @@ class InputError(SentscoreError):
     """An input that is missing, damaged, not text, or without the column asked for."""
 
     exit_code = 3
+
+
+class StoreError(InputError):
+    """A store that does not answer, which is no fault of the input: the next one could not be read either."""
 
 
 class ArtifactError(SentscoreError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from sentscore.errors import InputError, SentscoreError, UsageError
+from sentscore.errors import InputError, SentscoreError, StoreError, UsageError
 from sentscore.files import sweep_folder
 from sentscore.jobs.job import Job
 from sentscore.jobs.journal import journal_place, remove_journals
@@ -97,7 +97,8 @@ def run_all(
         jobs: The jobs, of which one is taken at a time.
         run: Runs one.
         skip_existing: Whether to leave out those whose outputs exist.
-        on_error: Whether to stop at an input that cannot be read, or to skip it. What is skipped leaves no file.
+        on_error: Whether to stop at an input that cannot be read, or to skip it. What is skipped leaves no file. A
+            store that does not answer is a stop.
         max_bad: The most inputs that are skipped before one is an error; None for no bound.
         remedy: What an error says of the inputs that are finished, with `{}` for their number.
         on_existing: Is called for each job that `skip_existing` leaves out.
@@ -120,7 +121,7 @@ def run_all(
             try:
                 summary = run(job)
             except (InputError, UsageError) as error:  # the second where a column has the name of a new one
-                if on_error == "stop" or done.bad == max_bad:
+                if on_error == "stop" or done.bad == max_bad or isinstance(error, StoreError):
                     raise
                 _leave_nothing(job)
                 done.add_bad(job.name)
@@ -144,10 +145,15 @@ def first_readable(jobs: Iterable[Job], check: Callable[[Sequence[Job]], None], 
         jobs: The jobs.
         check: Raises an error if an input of the jobs cannot be read.
         most: How many inputs are tried; then they have to be found bad one by one.
+
+    Raises:
+        StoreError: A store does not answer.
     """
     for number, job in enumerate(jobs):
         try:
             check([job])
+        except StoreError:
+            raise
         except (InputError, UsageError):
             if number + 1 < most:
                 continue

@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
-from sentscore.errors import InputError, first_line
-from sentscore.stores.retries import shared_retries
+from sentscore.errors import InputError, StoreError, first_line
+from sentscore.stores.retries import is_transient, shared_retries
 
 SERVED: Final = "s3, gs, abfs and hdfs"
 """The schemes that pyarrow serves, for messages; for others there is fsspec."""
@@ -126,7 +126,8 @@ def cannot_read(name: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
         return InputError(f"{name}: no such object: check the URI")
     remedy = "check the URI, the credentials, and the endpoint"
-    return InputError(f"{name}: cannot be read ({first_line(error)}): {remedy}")
+    kind = StoreError if is_transient(error) else InputError
+    return kind(f"{name}: cannot be read ({first_line(error)}): {remedy}")
 
 
 @lru_cache(maxsize=64)

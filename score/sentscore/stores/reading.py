@@ -85,9 +85,14 @@ class ObjectFile(io.RawIOBase):
 
     def _read_range(self, start: int, length: int) -> bytes:
         length = min(length, self.size - start)
-        data: bytes = self._request(lambda: bytes(self._open().read_at(length, start)))
-        if len(data) != length:
-            raise self._changed()
+
+        def read() -> bytes:
+            data = bytes(self._open().read_at(length, start))
+            if len(data) != length:
+                raise ConnectionError("the answer is cut off")
+            return data
+
+        data: bytes = self._request(read)
         return data
 
     def _open(self) -> pa.NativeFile:

@@ -27,6 +27,10 @@ _TRANSIENT: Final = re.compile(
     re.IGNORECASE,
 )
 
+_NETWORK_ERRORS: Final = frozenset(  # a parser's error is an answer that was cut off
+    {"ConnectionError", "HTTPClientError", "HTTPError", "IncompleteReadError", "ResponseParserError"}
+)
+
 Result = TypeVar("Result")
 
 
@@ -103,4 +107,6 @@ def is_transient(error: Exception) -> bool:
 def _is_network(error: Exception) -> bool:
     """Returns whether an error of boto3, or of what it is built on, is one of the network."""
     names = {each.__name__ for each in type(error).__mro__}
-    return not names.isdisjoint({"ConnectionError", "HTTPClientError", "HTTPError", "IncompleteReadError"})
+    return not names.isdisjoint(
+        {"ConnectionError", "HTTPClientError", "HTTPError", "IncompleteReadError", "ResponseParserError"}
+    )

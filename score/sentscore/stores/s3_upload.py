@@ -124,16 +124,17 @@ class S3Upload(io.RawIOBase):
 
     def _send_part(self, number: int, content: bytes) -> Etag:
         where = {**self._target, "UploadId": self._upload, "PartNumber": number}
-        return str(self._retries.run(lambda: self._client.upload_part(**where, Body=content))["ETag"])
+        return self._retries.run(lambda: _take(self._client.upload_part(**where, Body=content), "ETag"))
 
     def _begin(self) -> None:
         # The note comes first: a kill may come before the upload's name does.
         self._note = ledger.Note({"endpoint": s3_settings()[0] or "", "bucket": self._path.host, "key": self._path.key})
         try:
-            made = self._retries.run(lambda: self._client.create_multipart_upload(**self._target))
+            self._upload = self._retries.run(
+                lambda: _take(self._client.create_multipart_upload(**self._target), "UploadId")
+            )
         except Exception as error:
             raise self._error(error) from error
-        self._upload = made["UploadId"]
         self._note.add({"upload": self._upload})
 
     def _appear(self, request: Callable[[], Any], etag: Etag) -> None:
@@ -157,7 +158,7 @@ class S3Upload(io.RawIOBase):
 
     def _find_etag(self) -> Etag | None:
         with suppress(Exception):
-            return str(self._retries.run(lambda: self._client.head_object(**self._target))["ETag"])
+            return self._retries.run(lambda: _take(self._client.head_object(**self._target), "ETag"))
         return None
 
     def _result(self, part: Future[Etag]) -> Etag:
@@ -228,6 +229,17 @@ def _abort(target: dict[str, str], upload: str) -> bool:
         if _code(error) not in {"NoSuchUpload", "NoSuchBucket"}:
             raise
     return True
+
+
+def _take(answer: dict[str, Any], name: str) -> str:
+    """Returns what an answer has to hold.
+
+    Raises:
+        ConnectionError: It ends before that, which Python takes for a whole one if it ends in the headers.
+    """
+    if name not in answer:
+        raise ConnectionError("the answer is cut off")
+    return str(answer[name])
 
 
 def _code(error: Exception) -> str:

@@ -20,6 +20,8 @@ from botocore.exceptions import ClientError
 
 from sentscore.jobs.state import STATE_NAME
 from sentscore.stores.cache import cache_folder
+from sentscore.stores.filesystems import cannot_read
+from sentscore.stores.reading import ObjectFile
 from sentscore.stores.s3_upload import S3Upload
 
 
@@ -174,6 +176,17 @@ def test_an_upload_that_fails_leaves_nothing(
     result = invoke("file", name, "-m", tiny_artifact, "-o", f"{lake.uri}/out.{ending}")
     assert_one_line(result, 6, rf"out\.{ending}: cannot be written .*AccessDenied.*: check the bucket, the credentials")
     assert (lake.tree(), lake.uploads()) == (before, [])
+
+
+def test_a_store_that_does_not_answer_makes_no_input_a_bad_one(
+    lake, tiny_artifact: Path, invoke, assert_one_line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: ObjectFile, start: int, length: int) -> bytes:
+        raise cannot_read(file._name, OSError("AWS Error SERVICE_UNAVAILABLE"))
+
+    monkeypatch.setattr(ObjectFile, "_read_range", fail)
+    result = invoke("file", f"{lake.uri}/lake", "-m", tiny_artifact, "-o", "out", "--on-error", "skip")
+    assert_one_line(result, 3, r"lake/dt=0/part-0\.parquet: cannot be read .*SERVICE_UNAVAILABLE.*: check the URI")
 
 
 SLOWLY = """

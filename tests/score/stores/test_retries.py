@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from sentscore.stores.retries import Retries, is_transient
 
@@ -28,6 +29,7 @@ def client_error(code: str, status: int) -> ClientError:
         (client_error("PreconditionFailed", 412), False),
         (EndpointConnectionError(endpoint_url="http://127.0.0.1:9"), True),
         (NoCredentialsError(), False),
+        (ResponseParserError("unable to parse response, invalid XML received"), True),
         (ValueError("timed out"), False),
     ],
 )
