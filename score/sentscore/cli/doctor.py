@@ -14,6 +14,7 @@ from sentscore.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
     from sentscore.model.artifact import Artifact
+    from sentscore.model.cuda import Gpu
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 _PACKAGES = ("sentscore", *_RUNTIMES, "pyarrow", "numpy")
@@ -43,6 +44,7 @@ class Diagnosis:
         versions: The versions of Python and of the packages that are installed.
         threads: How many threads score by default on a CPU, and what bounds them.
         providers: For each execution provider, `works` or why it does not.
+        gpu: The first NVIDIA GPU, with the versions of its driver, of CUDA and of cuDNN; None where there is none.
         artifacts: For each model's folder, `works` or what is wrong with it.
         problems: What has to be mended, one line each.
         exit_code: 0 if all is well, 4 if a model is damaged or there is none, and 5 if no provider works or both
@@ -52,6 +54,7 @@ class Diagnosis:
     versions: dict[str, str]
     threads: Threads
     providers: dict[str, str]
+    gpu: Gpu | None
     artifacts: dict[str, str]
     problems: list[str] = field(default_factory=list)
     exit_code: int = 0
@@ -71,6 +74,7 @@ def doctor_cli(as_json: JsonOption = False) -> None:
             ("versions", found.versions),
             ("threads", _describe_threads(found.threads)),
             ("execution providers", found.providers),
+            ("GPU", _describe_gpu(found.gpu)),
             ("models", found.artifacts),
         ):
             echo_line(title)
@@ -86,6 +90,7 @@ def doctor() -> Diagnosis:
     """Examines this installation. Problems are returned, not raised."""
     from sentscore.model.artifact import find_artifacts, load_artifact
     from sentscore.model.cpu import read_cpu_limits
+    from sentscore.model.cuda import find_gpu
 
     versions = {"python": platform.python_version(), **_find_versions()}
     artifacts: dict[str, str] = {}
@@ -104,6 +109,7 @@ def doctor() -> Diagnosis:
         damaged.append("no models come with this installation: install sentscore again")
 
     providers = _try_providers(intact)
+    gpu = find_gpu()  # behind the providers, which load cuDNN
     devices = []
     if all(name in versions for name in _RUNTIMES):
         devices.append(
@@ -114,7 +120,7 @@ def doctor() -> Diagnosis:
     code = ArtifactError.exit_code if damaged else DeviceError.exit_code if devices else 0
     limits = read_cpu_limits()
     threads = Threads(limits.cpus, limits.affinity, limits.quota)
-    return Diagnosis(versions, threads, providers, artifacts, damaged + devices, code)
+    return Diagnosis(versions, threads, providers, gpu, artifacts, damaged + devices, code)
 
 
 def _describe_threads(threads: Threads) -> dict[str, str]:
@@ -123,6 +129,17 @@ def _describe_threads(threads: Threads) -> dict[str, str]:
         "by default": str(threads.default),
         "processors this process may run on": str(threads.affinity),
         "CPU quota of its control group": quota,
+    }
+
+
+def _describe_gpu(gpu: Gpu | None) -> dict[str, str]:
+    if gpu is None:
+        return {"NVIDIA GPU": "none is found"}
+    return {
+        "name": gpu.name or "unknown",
+        "memory": f"{gpu.memory / (1 << 30):.1f} GiB, {gpu.free_memory / (1 << 30):.1f} GiB free",
+        "driver": f"{gpu.driver or 'of an unknown version'}, supports CUDA {gpu.cuda}",
+        "cuDNN": gpu.cudnn or "missing: pip install 'sentscore[cuda]'",
     }
 
 

@@ -17,7 +17,7 @@ from sentscore.errors import Argument, ArtifactError, DeviceError, shorten
 from sentscore.model.artifact import Artifact
 from sentscore.model.batching import Rows, batches_by_length, pad_batch
 from sentscore.model.cpu import available_cpus
-from sentscore.model.cuda import device_memory
+from sentscore.model.cuda import free_memory
 from sentscore.model.options import ModelOptions
 from sentscore.model.session import Session, has_scan
 from sentscore.model.threads import SharedThreads
@@ -284,4 +284,4 @@ def choose_batch_tokens(artifact: Artifact, *, device: str, precision: str) -> i
         narrower = max(1.0, units / max(least_units, artifact.manifest.architecture["hidden_size"]))
         return min(int(tokens * narrower**2), _CPU_MOST_BATCH_TOKENS)
     least, most = _CUDA_BATCH_TOKENS
-    return max(least, min(most, device_memory() // _CUDA_TOKEN_BYTES))
+    return max(least, min(most, free_memory() // _CUDA_TOKEN_BYTES))

@@ -18,7 +18,7 @@ from sentscore.errors import Argument, ArtifactError, DeviceError, SentscoreErro
 from sentscore.forks import renew_in_forks
 from sentscore.model.artifact import LAYOUT, Artifact
 from sentscore.model.cpu import multiplies_int8
-from sentscore.model.cuda import cuda_devices
+from sentscore.model.cuda import cuda_devices, cudnn_version, explain_old_driver
 from sentscore.model.options import Device, Precision, PrecisionChoice
 from sentscore.model.runtime import ONLY_FATAL, load_onnxruntime, preload_cuda
 
@@ -34,6 +34,8 @@ _LACKS_MEMORY: Final = re.compile(
     r"failed to allocate|bad.?alloc|memoryallocation|alloc_failed|out of memory", re.IGNORECASE
 )
 """What ONNX Runtime, the CUDA runtime or one of its libraries says when there is no memory left."""
+_LACKS_CUDNN: Final = re.compile("not_?implemented|cudnn", re.IGNORECASE)
+_INSTALL_CUDA: Final = "pip install 'sentscore[cuda]'"
 
 
 class Session:
@@ -256,6 +258,8 @@ def _create_cuda_session(artifact: Artifact, precision: Precision, *, exact: boo
         return None, "this onnxruntime is built without CUDA: install onnxruntime-gpu"
     if not cuda_devices():
         return None, "no NVIDIA GPU or driver is found"
+    if why := explain_old_driver(getattr(onnxruntime, "cuda_version", "")):
+        return None, why
     try:
         printed = preload_cuda()
         session = _create_session(artifact, precision, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
@@ -263,9 +267,11 @@ def _create_cuda_session(artifact: Artifact, precision: Precision, *, exact: boo
             run_bound(session, np.zeros((1, 1), np.int32), np.ones(1, np.int32), device="cuda")
             return session, ""
     except Exception as error:  # ONNX Runtime's exceptions share no public base
-        return None, _to_one_line(error)
+        # The CUDA provider does without cuDNN, but its recurrent layers do not, and say so in a page of C++.
+        lacks_cudnn = _LACKS_CUDNN.search(str(error)) and not cudnn_version()
+        return None, f"cuDNN is missing: {_INSTALL_CUDA}" if lacks_cudnn else _to_one_line(error)
     why = f" ({_to_one_line(printed)})" if printed else ""
-    return None, f"the CUDA provider does not load{why}: install sentscore[cuda] for its libraries"
+    return None, f"the CUDA provider does not load{why}: {_INSTALL_CUDA}"
 
 
 def _create_session(artifact: Artifact, precision: Precision, providers: list[Any]) -> Any:  # noqa: ANN401

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 from sentscore.cli.doctor import doctor
 from sentscore.errors import SentscoreError
 from sentscore.model.cpu import CpuLimits
+from sentscore.model.cuda import Gpu
 
 
 def test_all_is_well(shipped: Path, invoke) -> None:
@@ -66,3 +68,28 @@ def test_no_provider_works(shipped: Path, monkeypatch: pytest.MonkeyPatch, error
     found = doctor()
     assert found.exit_code == 5
     assert found.providers == {"onnxruntime": f"cannot be used: {error.__name__}: broken for good"}
+
+
+def test_a_gpu_and_its_libraries(shipped: Path, monkeypatch: pytest.MonkeyPatch, invoke) -> None:
+    gpu = Gpu("NVIDIA H100", "580.82.07", "13.0", "9.14.0", 80 << 30, 79 << 30)
+    monkeypatch.setattr("sentscore.model.cuda.find_gpu", lambda: gpu)
+    shown = invoke("doctor").stdout
+    assert (
+        "GPU\n  name: NVIDIA H100\n  memory: 80.0 GiB, 79.0 GiB free\n"
+        "  driver: 580.82.07, supports CUDA 13.0\n  cuDNN: 9.14.0\n" in shown
+    )
+    assert json.loads(invoke("doctor", "--json").stdout)["gpu"] == {
+        "name": "NVIDIA H100", "driver": "580.82.07", "cuda": "13.0", "cudnn": "9.14.0", "memory": 80 << 30,
+        "free_memory": 79 << 30,
+    }  # fmt: skip
+    monkeypatch.setattr("sentscore.model.cuda.find_gpu", lambda: replace(gpu, cudnn="", driver=""))
+    shown = invoke("doctor").stdout
+    assert (
+        "  driver: of an unknown version, supports CUDA 13.0\n  cuDNN: missing: pip install 'sentscore[cuda]'" in shown
+    )
+
+
+def test_no_gpu(shipped: Path, monkeypatch: pytest.MonkeyPatch, invoke) -> None:
+    monkeypatch.setattr("sentscore.model.cuda.find_gpu", lambda: None)
+    assert "GPU\n  NVIDIA GPU: none is found\n" in invoke("doctor").stdout
+    assert json.loads(invoke("doctor", "--json").stdout)["gpu"] is None

@@ -120,7 +120,7 @@ def test_an_encoding_process_that_is_killed_is_reported(tiny_artifact) -> None:
 def test_a_gpu_gets_batches_by_its_memory(tiny_artifact, monkeypatch) -> None:
     artifact = load_artifact(tiny_artifact)
     for memory, tokens in ((0, 16_384), (8 << 30, 131_072), (141 << 30, 524_288)):
-        monkeypatch.setattr(engine_module, "device_memory", lambda memory=memory: memory)
+        monkeypatch.setattr(engine_module, "free_memory", lambda memory=memory: memory)
         assert engine_module.choose_batch_tokens(artifact, device="cuda", precision="fp16") == tokens
 
 

@@ -55,7 +55,7 @@ def test_a_cuda_provider_that_falls_back_to_the_cpu_is_not_cuda(artifact, monkey
     monkeypatch.setattr(
         session_module, "_create_session", lambda artifact, precision, providers: real(artifact, precision, [CPU])
     )
-    with pytest.raises(DeviceError, match=r"the CUDA provider does not load: install sentscore\[cuda\]"):
+    with pytest.raises(DeviceError, match=r"the CUDA provider does not load: pip install 'sentscore\[cuda\]'"):
         Session(artifact, device="cuda")
     assert Session(artifact, device="auto").device == "cpu"
 
@@ -71,7 +71,7 @@ def test_the_reason_has_what_preloading_said(artifact, monkeypatch) -> None:
         session_module, "_create_session", lambda artifact, precision, providers: real(artifact, precision, [CPU])
     )
     reason = Session(artifact, device="auto").why_not_cuda
-    assert reason.startswith("the CUDA provider does not load (Failed to load libcudart.so.13: no): install")
+    assert reason.startswith("the CUDA provider does not load (Failed to load libcudart.so.13: no): pip install")
 
     def fail() -> None:
         raise RuntimeError("no such folder")
@@ -99,6 +99,51 @@ def test_a_cuda_session_that_fails_to_run_is_not_cuda(artifact, monkeypatch) -> 
     )
     session = Session(artifact, device="auto")
     assert (session.device, session.why_not_cuda) == ("cpu", "CUDA failure 999: unknown")
+
+
+NO_CUDNN = """[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Exception during initialization: /src/cudnn_loader.cc:61
+ const void* onnxruntime::cuda::LoadCudnn(const char*) cuDNN is not available"""
+
+
+@pytest.mark.parametrize(
+    ("error", "cudnn", "reason"),
+    [
+        (NO_CUDNN, "", "cuDNN is missing: pip install 'sentscore[cuda]'"),
+        (NO_CUDNN, "9.14.0", " ".join(NO_CUDNN.split())),  # it is there, so this is something else
+        ("CUDA failure 999: unknown", "", "CUDA failure 999: unknown"),
+    ],
+)
+def test_a_missing_cudnn_is_named(artifact, monkeypatch, capfd, error, cudnn, reason) -> None:
+    real = session_module._create_session
+
+    def create(artifact: Artifact, precision: str, providers: list[object]) -> object:
+        if len(providers) > 1:
+            raise RuntimeError(error)
+        return real(artifact, precision, providers)
+
+    monkeypatch.setattr(session_module, "cuda_devices", lambda: 1)
+    monkeypatch.setattr(session_module, "cudnn_version", lambda: cudnn)
+    monkeypatch.setattr(session_module, "_create_session", create)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("noise"), raising=False)
+    session = Session(artifact, device="auto")
+    assert (session.device, session.why_not_cuda) == ("cpu", reason)
+    with pytest.raises(DeviceError) as raised:
+        Session(artifact, device="cuda")
+    expected = f"device cuda cannot be used: {reason}; use `device='cpu'` or run `sentscore doctor`"
+    assert str(raised.value) == expected
+    assert capfd.readouterr().out == ""
+
+
+def test_a_driver_that_is_too_old_is_named(artifact, monkeypatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(session_module, "cuda_devices", lambda: 1)
+    monkeypatch.setattr(session_module, "explain_old_driver", lambda cuda: asked.append(cuda) or "the driver is old")
+    monkeypatch.setattr(onnxruntime, "cuda_version", "13.0", raising=False)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    with pytest.raises(DeviceError, match="device cuda cannot be used: the driver is old; use"):
+        Session(artifact, device="cuda")
+    assert asked == ["13.0"]
 
 
 def test_a_run_with_bound_memory_gives_the_same(artifact) -> None:
