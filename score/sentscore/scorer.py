@@ -98,6 +98,11 @@ class Scorer:
         options = ModelOptions(device, precision, batch_tokens, threads)
         return cls(model if isinstance(model, Artifact) else load_artifact(model), options)
 
+    @property
+    def memory_note(self) -> str:
+        """What to tell the user if a GPU had too little memory for a batch, whose halves were then scored; or empty."""
+        return self.engine.memory_limit.note
+
     def __repr__(self) -> str:
         return f"Scorer({self.name!r}, precision={self.precision!r}, device={self.device!r}, threads={self.threads})"
 

@@ -124,6 +124,11 @@ class Display:
         message = " ".join(error.to_command_line().split())
         echo_line(f"skipped: {message}" if job.name in message else f"skipped: {job.name}: {message}", err=True)
 
+    def show_warnings(self, warnings: Sequence[str]) -> None:
+        """Shows what the user should know, a line each."""
+        for warning in warnings:
+            echo_line(f"warning: {warning}", err=True)
+
     def show_summary(self, summary: Summary) -> None:
         """Shows what a job did."""
         if not self._is_tree:

@@ -369,7 +369,9 @@ def _run(
     def sum_up(summary: Summary) -> None:
         begun.clear()
         record.add_scored(summary)
+        warnings = record.add_memory_notes(scorers)
         if display is not None:
+            display.show_warnings(warnings)
             display.show_summary(summary)
 
     with (

@@ -105,6 +105,9 @@ class JsonLog:
         """Logs an input that is left out because its output exists."""
         log_event("left_out", input=job.name, output=job.target.name)
 
+    def show_warnings(self, warnings: Sequence[str]) -> None:
+        """Does nothing, for `finished` logs all warnings."""
+
     def show_summary(self, summary: Summary) -> None:
         """Logs what a job did."""
         log_event(

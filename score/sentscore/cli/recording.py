@@ -48,6 +48,7 @@ class Recorder:
         self._report = report
         self._metrics = metrics
         self._options = options
+        self._noted: set[str] = set()  # models that a warning about memory names
 
     @property
     def is_wanted(self) -> bool:
@@ -103,6 +104,20 @@ class Recorder:
     def add_scored(self, summary: Summary) -> None:
         """Gives the report the entry of a job that is done."""
         self.run.add_scored(summary)
+
+    def add_memory_notes(self, scorers: Sequence[Scorer]) -> list[str]:
+        """Gives the report a warning for each model whose batches a GPU's memory did not hold.
+
+        Returns:
+            The warnings of models that had none before.
+        """
+        warnings = []
+        for scorer in scorers:
+            if scorer.memory_note and scorer.name not in self._noted:
+                self._noted.add(scorer.name)
+                warnings.append(f"{scorer.name}: {scorer.memory_note}")
+        self.run.warnings += warnings
+        return warnings
 
     def add_failed(self, job: Job, error: BaseException) -> None:
         """Gives the report the entry of a job that has failed, whether the run goes on or not."""

@@ -18,8 +18,9 @@ from sentscore.model.artifact import Artifact
 from sentscore.model.batching import Rows, batches_by_length, pad_batch
 from sentscore.model.cpu import available_cpus
 from sentscore.model.cuda import free_memory
+from sentscore.model.halving import MemoryLimit
 from sentscore.model.options import ModelOptions
-from sentscore.model.session import Session, has_scan
+from sentscore.model.session import OutOfMemory, Session, has_scan
 from sentscore.model.threads import SharedThreads
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.processes import DistinctTexts, EncodingProcesses, encode_distinct
@@ -30,12 +31,13 @@ _CPU_MOST_BATCH_TOKENS: Final = 32_768
 _CPU_BATCH_TEXTS: Final = 8  # a long text alone in its batch takes several times as long
 _CPU_UNITS: Final = (64, 128)  # of the narrowest networks that were measured, and of those that the numbers are for
 _CUDA_BATCH_TOKENS: Final = (16_384, 524_288)  # the least and the most: over a thousand reviews
-_CUDA_TOKEN_BYTES: Final = 64 << 10  # of a GPU's memory: the layers' inputs, gates and outputs, two batches in flight
+_CUDA_TOKEN_BYTES: Final = 32 << 10  # of a GPU's memory, for each batch at work: the layers' inputs, gates and outputs
 _CUDA_THREADS: Final = 2  # one batch is prepared while the other is computed
 _MOST_ENCODE_PROCESSES: Final = 8
 _ODDS_TOLERANCE: Final = 1e-3  # of a probability: how far the graph's may be from the one that its logit stands for
 
 _Floats = npt.NDArray[np.float32]
+_Choose = Callable[[_Floats, _Floats], _Floats]  # the scores of a batch from its logits and its probabilities
 
 
 class Scoring:
@@ -110,6 +112,7 @@ class Engine:
         why_not_cuda: Why `auto` did not take CUDA; empty otherwise.
         batch_tokens: The tokens of a batch, padding included.
         threads: The number of batches that are scored at a time.
+        memory_limit: What was found of a GPU's memory: where a batch does not fit into it, its halves are scored.
 
     Raises:
         ArtifactError: The vocabulary or the graph is damaged, or of another version.
@@ -126,10 +129,11 @@ class Engine:
         self.device = self._session.device
         self.precision = self._session.precision
         self.why_not_cuda = self._session.why_not_cuda
-        self.batch_tokens = options.batch_tokens or choose_batch_tokens(
-            artifact, device=self.device, precision=self.precision
-        )
         self.threads = options.threads or (_CUDA_THREADS if self.device == "cuda" else available_cpus())
+        self.batch_tokens = options.batch_tokens or choose_batch_tokens(
+            artifact, device=self.device, precision=self.precision, threads=self.threads
+        )
+        self.memory_limit = MemoryLimit()
         self._threads = SharedThreads(self.threads)
 
     def score(self, texts: pa.Array) -> npt.NDArray[np.float32]:
@@ -211,7 +215,7 @@ class Engine:
         pool: Executor,
         *,
         wanted: npt.NDArray[np.bool_] | None = None,
-        choose: Callable[[_Floats, _Floats], _Floats] = lambda logits, probabilities: probabilities,
+        choose: _Choose = lambda logits, probabilities: probabilities,
         batch_tokens: int | None = None,
     ) -> Scoring:
         """Has the threads of a pool score encoded texts, and returns at once.
@@ -235,19 +239,38 @@ class Engine:
 
         def run(rows: Rows) -> None:
             began = perf_counter()
+            scores = self._score_batch(texts.encoded, rows, choose)
+            scoring.add(rows, scores, int(lengths[rows].sum()), perf_counter() - began)
+
+        for rows in batches_by_length(lengths, batch_tokens=batch_tokens or self.batch_tokens):
+            scoring.futures.append(pool.submit(run, rows))
+        return scoring
+
+    def _score_batch(self, encoded: EncodedTexts, rows: Rows, choose: _Choose) -> _Floats:
+        """Returns the scores of a batch, float32 [B]. On a GPU, halves of it are scored where its memory is too small.
+
+        Raises:
+            DeviceError: There is not enough memory.
+        """
+        can_halve = self.device == "cuda" and len(rows) > 1
+        if not (can_halve and self.memory_limit.is_exceeded(encoded.lengths[rows])):
             try:
-                token_ids, lengths = pad_batch(texts.encoded, rows, self.vocabulary.pad_id)
+                token_ids, lengths = pad_batch(encoded, rows, self.vocabulary.pad_id)
             except MemoryError as error:
                 raise DeviceError(
                     f"not enough memory to put {len(rows):,} texts into a batch: use a smaller ",
                     Argument("batch_tokens"),
                 ) from error
-            scores = choose(*self._session.run(token_ids, lengths))
-            scoring.add(rows, scores, int(lengths.sum()), perf_counter() - began)
-
-        for rows in batches_by_length(lengths, batch_tokens=batch_tokens or self.batch_tokens):
-            scoring.futures.append(pool.submit(run, rows))
-        return scoring
+            try:
+                return choose(*self._session.run(token_ids, lengths))
+            except OutOfMemory:
+                if not can_halve:
+                    raise
+                self.memory_limit.lower(token_ids.size)
+            del token_ids, lengths
+        middle = len(rows) // 2
+        halves = [self._score_batch(encoded, half, choose) for half in (rows[:middle], rows[middle:])]
+        return np.concatenate(halves)
 
     def encode(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
         """Encodes texts, which must be valid UTF-8, for `submit`: here or, after `encode_in_processes`, elsewhere."""
@@ -272,8 +295,10 @@ class Engine:
         return 0 if self._processes is None else self._processes.processes + 1
 
 
-def choose_batch_tokens(artifact: Artifact, *, device: str, precision: str) -> int:
+def choose_batch_tokens(artifact: Artifact, *, device: str, precision: str, threads: int) -> int:
     """Returns the tokens of a batch, padding included: a measured number on a CPU, as many as fit on a GPU.
+
+    The free memory of a GPU is divided by the threads, each of which has a batch at work.
 
     A narrow network's product of one step is so small that the step itself takes most of the time. With half the units
     four times the tokens were the fastest.
@@ -284,4 +309,4 @@ def choose_batch_tokens(artifact: Artifact, *, device: str, precision: str) -> i
         narrower = max(1.0, units / max(least_units, artifact.manifest.architecture["hidden_size"]))
         return min(int(tokens * narrower**2), _CPU_MOST_BATCH_TOKENS)
     least, most = _CUDA_BATCH_TOKENS
-    return max(least, min(most, free_memory() // _CUDA_TOKEN_BYTES))
+    return max(least, min(most, free_memory() // (threads * _CUDA_TOKEN_BYTES)))

@@ -38,6 +38,10 @@ _LACKS_CUDNN: Final = re.compile("not_?implemented|cudnn", re.IGNORECASE)
 _INSTALL_CUDA: Final = "pip install 'sentscore[cuda]'"
 
 
+class OutOfMemory(DeviceError):
+    """A batch for which a device has not enough memory."""
+
+
 class Session:
     """A verified graph on one device. `run` may be called from several threads at once.
 
@@ -125,7 +129,8 @@ class Session:
         """Returns logits and probabilities, both float32 [B], for token_ids int32 [B, T] and lengths int32 [B].
 
         Raises:
-            DeviceError: There is not enough memory, or the GPU fails.
+            OutOfMemory: There is not enough memory.
+            DeviceError: The GPU fails.
             ArtifactError: The graph cannot be run, or what it returns are no probabilities.
         """
         try:
@@ -152,7 +157,7 @@ class Session:
         """Returns the error to raise when a run has failed."""
         if lacks_memory(error):
             texts, tokens = token_ids.shape
-            return DeviceError(
+            return OutOfMemory(
                 f"{self._file}: not enough memory to score {texts:,} texts of {tokens:,} tokens at a time: "
                 "use a smaller ",
                 Argument("batch_tokens"),

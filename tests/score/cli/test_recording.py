@@ -230,3 +230,17 @@ class TestJsonLog:
         log = read_log(invoke("file", foreign, "-m", tiny_artifact, "--log-format", "json").stderr)
         [warning] = [line for line in log if line["level"] == "warning"]
         assert warning["message"].startswith("1 of 2 texts are mostly of words that the model does not know")
+
+    def test_a_gpu_with_too_little_memory_is_said_once(
+        self, tmp_path: Path, tiny_artifact: Path, monkeypatch, invoke, read_report
+    ) -> None:
+        monkeypatch.setattr("sentscore.scorer.Scorer.memory_note", "batches were halved")
+        names = [tmp_path / "a.txt", tmp_path / "b.txt"]
+        for name in names:
+            name.write_text("the film was great\n")
+        report = tmp_path / "run.json"
+        result = invoke("file", *names, "-m", tiny_artifact, "--report", report)
+        assert result.stderr.count("warning: lstm: batches were halved\n") == 1
+        assert read_report(report)["warnings"] == ["lstm: batches were halved"]
+        log = read_log(invoke("file", *names, "-m", tiny_artifact, "--force", "--log-format", "json").stderr)
+        assert [line["message"] for line in log if line["level"] == "warning"] == ["lstm: batches were halved"]

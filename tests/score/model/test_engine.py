@@ -117,11 +117,62 @@ def test_an_encoding_process_that_is_killed_is_reported(tiny_artifact) -> None:
             engine.encode(text).result(timeout=60)
 
 
-def test_a_gpu_gets_batches_by_its_memory(tiny_artifact, monkeypatch) -> None:
+def test_a_gpu_gets_batches_by_its_free_memory_and_threads(tiny_artifact, monkeypatch) -> None:
     artifact = load_artifact(tiny_artifact)
-    for memory, tokens in ((0, 16_384), (8 << 30, 131_072), (141 << 30, 524_288)):
+    for memory, threads, tokens in (
+        (0, 2, 16_384), (8 << 30, 1, 262_144), (8 << 30, 2, 131_072), (8 << 30, 4, 65_536), (141 << 30, 2, 524_288),
+    ):  # fmt: skip
         monkeypatch.setattr(engine_module, "free_memory", lambda memory=memory: memory)
-        assert engine_module.choose_batch_tokens(artifact, device="cuda", precision="fp16") == tokens
+        chosen = engine_module.choose_batch_tokens(artifact, device="cuda", precision="fp16", threads=threads)
+        assert chosen == tokens
+
+
+def little_memory(engine: Engine, monkeypatch: pytest.MonkeyPatch, *, most: int) -> list[tuple[int, ...]]:
+    """Makes an engine's device a GPU on which larger batches than that fail; returns the shapes of all batches."""
+    real, shapes = engine._session.run, []
+
+    def run(token_ids: np.ndarray, lengths: np.ndarray) -> object:
+        shapes.append(token_ids.shape)
+        if token_ids.size > most:
+            raise engine._session._explain(RuntimeError("CUDA failure 2: out of memory"), token_ids)
+        return real(token_ids, lengths)
+
+    monkeypatch.setattr(engine._session, "run", run)
+    monkeypatch.setattr(engine, "device", "cuda")
+    return shapes
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_batch_that_the_memory_of_a_gpu_does_not_hold_is_halved(tiny_artifact, monkeypatch, threads) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu", batch_tokens=4_000, threads=threads))
+    texts = reviews(300)
+    expected = engine.score(texts)
+    assert engine.memory_limit.note == ""
+    shapes = little_memory(engine, monkeypatch, most=1_100)
+    assert np.array_equal(engine.score(texts), expected)
+    note = engine.memory_limit.note
+    assert note.startswith("the GPU had too little memory for a batch of 3,")
+    assert note.endswith(" tokens: batches were halved, to " + note.split()[-1])
+    shapes.clear()
+    assert np.array_equal(engine.score(texts), expected)
+    assert all(rows * tokens <= 1_100 for rows, tokens in shapes)  # what fits is known by now
+    assert engine.memory_limit.note == note
+
+
+def test_a_text_that_a_gpu_has_no_memory_for_is_a_device_error(tiny_artifact, monkeypatch) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu", batch_tokens=4_000, threads=1))
+    little_memory(engine, monkeypatch, most=10)
+    with pytest.raises(DeviceError, match=r"not enough memory to score 1 texts of .* tokens at a time"):
+        engine.score(reviews(300))
+
+
+def test_a_batch_that_a_cpu_has_no_memory_for_is_not_halved(tiny_artifact, monkeypatch) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu", batch_tokens=4_000, threads=1))
+    shapes = little_memory(engine, monkeypatch, most=10)
+    monkeypatch.setattr(engine, "device", "cpu")
+    with pytest.raises(DeviceError, match="not enough memory to score"):
+        engine.score(reviews(300))
+    assert all(rows >= 44 for rows, _ in shapes)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +183,7 @@ def test_a_narrow_network_gets_larger_batches_on_a_cpu(tiny_artifact, tiny_gru_a
     for path, tokens in ((tiny_artifact, lstm), (tiny_gru_artifact, gru)):
         artifact = load_artifact(path)
         artifact.manifest.architecture["hidden_size"] = units
-        assert engine_module.choose_batch_tokens(artifact, device="cpu", precision="int8") == tokens
+        assert engine_module.choose_batch_tokens(artifact, device="cpu", precision="int8", threads=2) == tokens
 
 
 def test_an_error_in_a_batch_reaches_the_caller(tiny_artifact, monkeypatch) -> None:
