@@ -18,7 +18,7 @@ from sentscore.model.engine import Engine
 from sentscore.model.options import Device, ModelOptions, PrecisionChoice
 from sentscore.text.normalize import as_text_array
 
-_WINDOW_ROWS: Final = 8_192  # texts that `score_batches` sorts by length together
+_WINDOW_ROWS: Final = {"cpu": 8_192, "cuda": 65_536}  # texts that `score_batches` sorts by length together
 
 Sentiment: TypeAlias = Literal["negative", "positive"]
 
@@ -155,7 +155,7 @@ class Scorer:
         for batch in _to_batches(batches):
             window.append(batch)
             rows += batch.num_rows
-            if rows >= _WINDOW_ROWS:
+            if rows >= _WINDOW_ROWS[self.device]:
                 yield from self._score_window(window, column, prefix)
                 window, rows = [], 0
         yield from self._score_window(window, column, prefix)

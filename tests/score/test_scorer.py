@@ -85,7 +85,7 @@ def batch(texts: list[str | None]) -> pa.RecordBatch:
 
 
 def test_record_batches_come_back_with_two_columns(lstm, monkeypatch) -> None:
-    monkeypatch.setattr(scorer_module, "_WINDOW_ROWS", 5)
+    monkeypatch.setattr(scorer_module, "_WINDOW_ROWS", {"cpu": 5})
     texts = ["a great film", None, "awful", "too long", "", "not a story", "film"]
     pieces = [texts[:2], texts[2:3], [], texts[3:]]
     results = list(lstm.score_batches([batch(piece) for piece in pieces]))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -21,14 +22,20 @@ from sentscore.progress import Progress
 from sentscore.scorer import Scorer
 from sentscore.sources.source import WINDOW_BYTES, Source, Window
 from sentscore.text.encoder import MOSTLY_UNKNOWN, TRUNCATED
-from sentscore.text.processes import DistinctTexts
+from sentscore.text.processes import DistinctTexts, join_distinct
 
 BLOCK_ROWS: Final = 8_192
-"""The most rows that are sorted by length together."""
+"""The most rows that are sorted by length together on a CPU."""
+
+CUDA_BLOCK_ROWS: Final = 65_536
+"""The most rows that are sorted by length together on a GPU. cuDNN takes time by the longest text of each batch, so
+that batches have to be large and of texts of like length."""
 
 FIRST_ROWS: Final = 1_024
-"""The most rows of the first block. It is small because every thread waits while it is read and encoded."""
+"""The most rows of the first block on a CPU. It is small because every thread waits while it is read and encoded."""
 
+_CUDA_BLOCK_BYTES: Final = 4 * WINDOW_BYTES  # 65,536 film reviews have 85 MB
+_ENCODED_ROWS: Final = 8_192  # the most rows that are encoded together
 _BLOCKS_AT_WORK: Final = 2  # the last batches of one leave no thread idle while the next one is there
 _POLL_S: Final = 0.25  # between two looks at how far the scoring is
 
@@ -103,14 +110,23 @@ class _Part:
     Attributes:
         block: The block.
         rows: Which of its rows, int64 [n].
-        encoded: Their texts as token ids, by the sha256 of the vocabulary.
+        encoded: Their texts as token ids, by the sha256 of the vocabulary, a future for each `_ENCODED_ROWS` of them.
         ends_block: Whether they are the block's last ones.
     """
 
     block: _Block
     rows: npt.NDArray[np.int64]
-    encoded: dict[str, Future[DistinctTexts]]
+    encoded: dict[str, list[Future[DistinctTexts]]]
     ends_block: bool
+
+    @property
+    def results(self) -> int:
+        """How many results of `encode` it waits for; at least 1."""
+        return max([1, *map(len, self.encoded.values())])
+
+    def join(self, encoding: str) -> DistinctTexts:
+        """Returns the texts as token ids of a vocabulary, once all of them are encoded."""
+        return join_distinct([future.result() for future in self.encoded[encoding]])
 
 
 def score_blocks(
@@ -167,11 +183,14 @@ def score_blocks(
         block = part.block
         if not at_work or block is not at_work[-1]:
             at_work.append(block)
+        joined: dict[str, DistinctTexts] = {}
         for scorer in scorers:
             wanted = ~block.scores.known[scorer.name][part.rows]
             if wanted.any():
-                encoded = part.encoded[scorer.artifact.encoding].result()
-                scoring = scorer.engine.submit(encoded, pool, wanted=wanted)
+                encoding = scorer.artifact.encoding
+                if encoding not in joined:
+                    joined[encoding] = part.join(encoding)
+                scoring = scorer.engine.submit(joined[encoding], pool, wanted=wanted)
                 block.scorings.append(scoring)
                 block.scores.follow(scorer.name, part.rows, scoring.scores_so_far, scoring.flags)
         part.encoded.clear()
@@ -198,11 +217,12 @@ def _encode_blocks(
 
     def finish() -> _Part:
         with stages.timed("encode"):
-            for future in waiting[0].encoded.values():
-                future.result()
+            for futures in waiting[0].encoded.values():
+                for future in futures:
+                    future.result()
         return waiting.popleft()
 
-    blocks = _collect_blocks(source.windows)
+    blocks = collect_blocks(source.windows, on_cuda=any(scorer.device == "cuda" for scorer in scorers))
     while True:
         with stages.timed("read"):
             windows = next(blocks, None)
@@ -221,9 +241,9 @@ def _encode_blocks(
         for number, rows in enumerate(cuts):
             with stages.timed("encode"):
                 part_texts = texts if len(rows) == len(texts) else texts.take(pa.array(rows))
-                encoded = {name: engine.encode(part_texts) for name, engine in engines.items() if len(rows)}
+                encoded = {name: _encode(engine, part_texts) for name, engine in engines.items() if len(rows)}
             waiting.append(_Part(block, rows, encoded, ends_block=number == len(cuts) - 1))
-            if len(waiting) > blocks_ahead:
+            while waiting and sum(part.results for part in islice(waiting, 1, None)) >= blocks_ahead:
                 yield finish()
         if len(places):
             first = None
@@ -231,21 +251,33 @@ def _encode_blocks(
         yield finish()
 
 
-def _collect_blocks(windows: Iterable[Window]) -> Iterator[list[Window]]:
-    """Collects windows, which may be as small as a file's row groups, into blocks; the first block is a small one."""
+def _encode(engine: Engine, texts: pa.ChunkedArray) -> list[Future[DistinctTexts]]:
+    """Encodes at least one text, a few thousand together, so that several processes share those of a large block."""
+    return [engine.encode(texts.slice(start, _ENCODED_ROWS)) for start in range(0, len(texts), _ENCODED_ROWS)]
+
+
+def collect_blocks(windows: Iterable[Window], *, on_cuda: bool) -> Iterator[list[Window]]:
+    """Collects windows, which may be as small as a file's row groups, into blocks; the first one on a CPU is small.
+
+    Args:
+        windows: The windows.
+        on_cuda: Whether a GPU scores them, for which blocks are larger.
+    """
+    most_rows = CUDA_BLOCK_ROWS if on_cuda else BLOCK_ROWS
+    most_bytes = _CUDA_BLOCK_BYTES if on_cuda else WINDOW_BYTES
     block: list[Window] = []
     rows = size = 0
     dictionaries: set[int] = set()
-    most = min(FIRST_ROWS, BLOCK_ROWS)
+    most = most_rows if on_cuda else min(FIRST_ROWS, most_rows)  # on a GPU a small batch takes as long as a large one
     for window in _split_first(windows, most):
         # Texts of a dictionary have only there a place among the rows, and are longer than all of these.
         own = max(count_bytes(window.rows), window.texts.nbytes)
         own += count_dictionary_bytes(window.rows, dictionaries)
-        if block and (rows + len(window.texts) > most or size + own > WINDOW_BYTES):
+        if block and (rows + len(window.texts) > most or size + own > most_bytes):
             yield block
             block, rows, size = [], 0, 0
             dictionaries.clear()
-            most = BLOCK_ROWS
+            most = most_rows
         block.append(window)
         rows += len(window.texts)
         size += own

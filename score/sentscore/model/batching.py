@@ -12,7 +12,9 @@ from sentscore.text.encoder import EncodedTexts
 Rows = npt.NDArray[np.int64]
 
 
-def batches_by_length(lengths: npt.NDArray[np.int64], *, batch_tokens: int) -> Iterator[Rows]:
+def batches_by_length(
+    lengths: npt.NDArray[np.int64], *, batch_tokens: int, most_rows: int | None = None
+) -> Iterator[Rows]:
     """Yields the rows of each batch, int64 [B], longest texts first; texts without tokens are in none.
 
     Longest first keeps memory at its peak from the start, so that a job that begins will also end.
@@ -20,12 +22,14 @@ def batches_by_length(lengths: npt.NDArray[np.int64], *, batch_tokens: int) -> I
     Args:
         lengths: The tokens of each text [n].
         batch_tokens: The most tokens of a batch, padding included; a longer text makes a batch of its own.
+        most_rows: The most texts of a batch; None for any number.
     """
     order = np.argsort(-lengths, kind="stable")
     order = order[: np.count_nonzero(lengths)]
     start = 0
     while start < len(order):
-        stop = start + max(1, batch_tokens // int(lengths[order[start]]))
+        count = max(1, batch_tokens // int(lengths[order[start]]))
+        stop = start + (count if most_rows is None else min(count, most_rows))
         yield order[start:stop]
         start = stop
 

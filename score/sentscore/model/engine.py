@@ -25,12 +25,15 @@ from sentscore.model.threads import SharedThreads
 from sentscore.text.encoder import EncodedTexts, Encoder
 from sentscore.text.processes import DistinctTexts, EncodingProcesses, encode_distinct
 
+CUDA_MOST_ROWS: Final = 65_535
+"""The most texts of a batch on a GPU: a grid of CUDA blocks has no more in its second and third dimension."""
+
 _CPU_BATCH_TOKENS: Final = 2_048  # about 8 reviews, which keeps the caches warm
 _CPU_BATCH_TOKENS_SCAN: Final = 12_288  # the GRU in int8 takes as long for a step's many nodes as for its products
 _CPU_MOST_BATCH_TOKENS: Final = 32_768
 _CPU_BATCH_TEXTS: Final = 8  # a long text alone in its batch takes several times as long
 _CPU_UNITS: Final = (64, 128)  # of the narrowest networks that were measured, and of those that the numbers are for
-_CUDA_BATCH_TOKENS: Final = (16_384, 524_288)  # the least and the most: over a thousand reviews
+_CUDA_BATCH_TOKENS: Final = (16_384, 1 << 20)  # the least and the most: thousands of reviews
 _CUDA_TOKEN_BYTES: Final = 32 << 10  # of a GPU's memory, for each batch at work: the layers' inputs, gates and outputs
 _CUDA_THREADS: Final = 2  # one batch is prepared while the other is computed
 _MOST_ENCODE_PROCESSES: Final = 8
@@ -242,7 +245,8 @@ class Engine:
             scores = self._score_batch(texts.encoded, rows, choose)
             scoring.add(rows, scores, int(lengths[rows].sum()), perf_counter() - began)
 
-        for rows in batches_by_length(lengths, batch_tokens=batch_tokens or self.batch_tokens):
+        most_rows = CUDA_MOST_ROWS if self.device == "cuda" else None
+        for rows in batches_by_length(lengths, batch_tokens=batch_tokens or self.batch_tokens, most_rows=most_rows):
             scoring.futures.append(pool.submit(run, rows))
         return scoring
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 
@@ -55,6 +56,24 @@ def encode_distinct(encoder: Encoder, texts: pa.Array | pa.ChunkedArray) -> Dist
         raise DeviceError(
             f"not enough memory to encode {len(texts):,} texts: score fewer at a time, or free some"
         ) from error
+
+
+def join_distinct(parts: Sequence[DistinctTexts]) -> DistinctTexts:
+    """Returns the texts of several parts, at least one, as one. Equal texts of different parts stay apart."""
+    if len(parts) == 1:
+        return parts[0]
+    texts = np.cumsum([0, *(len(part.encoded) for part in parts)])
+    tokens = np.cumsum([0, *(len(part.encoded.ids) for part in parts)])
+    offsets = [part.encoded.offsets[1:] + before for part, before in zip(parts, tokens[:-1], strict=True)]
+    encoded = EncodedTexts(
+        np.concatenate([part.encoded.ids for part in parts]), np.concatenate([np.zeros(1, np.int64), *offsets])
+    )
+    rows = [
+        np.where(part.rows == len(part.encoded), texts[-1], part.rows + before)
+        for part, before in zip(parts, texts[:-1], strict=True)
+    ]
+    flags = [np.zeros(len(part.encoded), np.uint8) if part.flags is None else part.flags for part in parts]
+    return DistinctTexts(encoded, np.concatenate(rows), np.concatenate(flags))
 
 
 class EncodingProcesses:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -145,6 +146,58 @@ class TestWindows:
         assert events == ["encode"] * 4 + ["submit", "encode"] * 5 + ["submit"] * 4
         found = pq.read_table(tmp_path / "a.scored.parquet")
         assert found["sentiment"].to_pylist() == [expected_sentiment("x" * n) for n in range(1, 91)]
+
+
+class TestGpu:
+    """What is scored on a GPU is sorted by length in larger blocks."""
+
+    def test_blocks_are_large_and_encoded_in_parts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, tiny_artifact: Path
+    ) -> None:
+        texts = [None if n % 17 == 0 else "a great film . " * (n % 11) + f"not {n % 7}" for n in range(200)]
+        pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=13)
+        for name, rows in (("CUDA_BLOCK_ROWS", 60), ("BLOCK_ROWS", 26), ("FIRST_ROWS", 5), ("_ENCODED_ROWS", 8)):
+            monkeypatch.setattr(f"sentscore.jobs.pipeline.{name}", rows)
+        scorer = Scorer.load(tiny_artifact, device="cpu")
+        expected = scorer.score(texts)
+        encoded: list[int] = []
+        submitted: list[int] = []
+        encode, submit = scorer.engine.encode, scorer.engine.submit
+        monkeypatch.setattr(scorer.engine, "encode", lambda part: encoded.append(len(part)) or encode(part))
+        monkeypatch.setattr(
+            scorer.engine, "submit", lambda found, *a, **b: submitted.append(len(found.rows)) or submit(found, *a, **b)
+        )
+        run(tmp_path / "a.parquet", tmp_path / "cpu.parquet", scorers=[scorer])
+        assert submitted == [5, 21, *[26] * 6, 18]
+        encoded.clear()
+        submitted.clear()
+        monkeypatch.setattr(scorer, "device", "cuda")
+        run(tmp_path / "a.parquet", tmp_path / "cuda.parquet", scorers=[scorer])
+        assert submitted == [52, 52, 52, 44]
+        assert encoded == [*[8, 8, 8, 8, 8, 8, 4] * 3, 8, 8, 8, 8, 8, 4]
+        for name in ("cpu", "cuda"):
+            found = pq.read_table(tmp_path / f"{name}.parquet")["score"].to_numpy()
+            assert np.array_equal(found, expected, equal_nan=True)
+
+    def test_processes_have_work_while_blocks_wait(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, tiny_artifact: Path
+    ) -> None:
+        pq.write_table(pa.table({"text": [f"film {n}" for n in range(100)]}), tmp_path / "a.parquet", row_group_size=10)
+        for name, rows in (("CUDA_BLOCK_ROWS", 20), ("_ENCODED_ROWS", 5)):
+            monkeypatch.setattr(f"sentscore.jobs.pipeline.{name}", rows)
+        scorer = Scorer.load(tiny_artifact, device="cpu")
+        monkeypatch.setattr(scorer, "device", "cuda")
+        monkeypatch.setattr(Engine, "blocks_ahead", 6)
+        events: list[str] = []
+        encode, submit = scorer.engine.encode, scorer.engine.submit
+        monkeypatch.setattr(scorer.engine, "encode", lambda part: events.append("encode") or encode(part))
+        monkeypatch.setattr(
+            scorer.engine, "submit", lambda *some, **more: events.append("submit") or submit(*some, **more)
+        )
+        run(tmp_path / "a.parquet", tmp_path / "b.parquet", scorers=[scorer])
+        # Five blocks of 20 rows, each encoded in four parts. Six or more results are waited for behind the next block.
+        assert events == [*["encode"] * 12, "submit", *["encode"] * 4, "submit", *["encode"] * 4, *["submit"] * 3]
+        assert pq.read_table(tmp_path / "b.parquet")["score"].null_count == 0
 
 
 class TestVocabularies:

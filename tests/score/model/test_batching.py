@@ -18,6 +18,15 @@ def test_every_text_with_tokens_is_in_one_batch_within_the_budget(lengths, batch
     assert array[rows].tolist() == sorted(array[rows].tolist(), reverse=True)
 
 
+@given(st.lists(st.integers(0, 300), max_size=60), st.integers(1, 900), st.integers(1, 9))
+def test_a_batch_has_at_most_so_many_rows(lengths, batch_tokens, most_rows) -> None:
+    array = np.array(lengths, np.int64)
+    batches = list(batches_by_length(array, batch_tokens=batch_tokens, most_rows=most_rows))
+    assert sorted(row for batch in batches for row in batch.tolist()) == np.flatnonzero(array).tolist()
+    assert all(len(batch) <= most_rows for batch in batches)
+    assert all(len(batch) == 1 or len(batch) * array[batch].max() <= batch_tokens for batch in batches)
+
+
 def test_texts_are_padded_behind_their_end() -> None:
     encoded = EncodedTexts(np.array([4, 5, 6], np.int32), np.array([0, 2, 3, 3]))
     token_ids, lengths = pad_batch(encoded, np.arange(3), 1)

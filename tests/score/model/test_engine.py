@@ -120,7 +120,7 @@ def test_an_encoding_process_that_is_killed_is_reported(tiny_artifact) -> None:
 def test_a_gpu_gets_batches_by_its_free_memory_and_threads(tiny_artifact, monkeypatch) -> None:
     artifact = load_artifact(tiny_artifact)
     for memory, threads, tokens in (
-        (0, 2, 16_384), (8 << 30, 1, 262_144), (8 << 30, 2, 131_072), (8 << 30, 4, 65_536), (141 << 30, 2, 524_288),
+        (0, 2, 16_384), (8 << 30, 1, 262_144), (8 << 30, 2, 131_072), (8 << 30, 4, 65_536), (141 << 30, 2, 1_048_576),
     ):  # fmt: skip
         monkeypatch.setattr(engine_module, "free_memory", lambda memory=memory: memory)
         chosen = engine_module.choose_batch_tokens(artifact, device="cuda", precision="fp16", threads=threads)
@@ -157,6 +157,16 @@ def test_a_batch_that_the_memory_of_a_gpu_does_not_hold_is_halved(tiny_artifact,
     assert np.array_equal(engine.score(texts), expected)
     assert all(rows * tokens <= 1_100 for rows, tokens in shapes)  # what fits is known by now
     assert engine.memory_limit.note == note
+
+
+def test_a_batch_of_a_gpu_has_at_most_so_many_rows(tiny_artifact, monkeypatch) -> None:
+    engine = Engine(load_artifact(tiny_artifact), ModelOptions("cpu", batch_tokens=4_000, threads=1))
+    texts = reviews(300)
+    expected = engine.score(texts)
+    monkeypatch.setattr(engine_module, "CUDA_MOST_ROWS", 7)
+    shapes = little_memory(engine, monkeypatch, most=10**6)
+    assert np.array_equal(engine.score(texts), expected)
+    assert max(rows for rows, _ in shapes) == 7
 
 
 def test_a_text_that_a_gpu_has_no_memory_for_is_a_device_error(tiny_artifact, monkeypatch) -> None:
