@@ -45,7 +45,7 @@ class Scorer:
     Attributes:
         name: The model's name.
         device: What the model runs on, `cpu` or `cuda`.
-        precision: What it computes in: `fp32`, `int8` or `fp16`.
+        precision: What it computes in: `fp32`, `tf32`, `int8` or `fp16`.
         threads: The number of batches that are scored at a time.
         batch_tokens: The tokens of a batch, padding included.
         why_not_cuda: Why `auto` did not take CUDA; empty otherwise.
@@ -86,6 +86,7 @@ class Scorer:
                 7, refuse other weights.
             device: `auto` takes CUDA when a session really runs on it, and the CPU otherwise.
             precision: `auto` takes int8 on a CPU where it is as accurate on validation reviews, and fp32 otherwise.
+                `tf32` is for CUDA alone.
             batch_tokens: The tokens of a batch, padding included; None takes the device's default.
             threads: The number of batches that are scored at a time; None takes one for each
                 processor that the process may use by its affinity and its control group's quota, and two on CUDA.

@@ -129,7 +129,7 @@ def test_precisions_are_chosen_and_refused(folder, tiny_gru_artifact, monkeypatc
         Scorer.load(artifact, device="cuda", precision="int8")
     with pytest.raises(UsageError, match="model gru has no int8 graph: use `precision='fp32'`"):
         Scorer.load(tiny_gru_artifact, precision="int8")
-    with pytest.raises(UsageError, match="precision 'fp8' is not known: use one of auto, fp32, int8"):
+    with pytest.raises(UsageError, match="precision 'fp8' is not known: use one of auto, fp32, tf32, int8"):
         Scorer.load(artifact, precision="fp8")
 
 

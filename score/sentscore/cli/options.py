@@ -78,7 +78,7 @@ PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option(
         "--precision",
-        help="What to compute in. auto takes int8 on a CPU if it is as accurate. fp16 is for CUDA.",
+        help="What to compute in. auto takes int8 on a CPU if it is as accurate. tf32 and fp16 are for CUDA.",
     ),
 ]
 

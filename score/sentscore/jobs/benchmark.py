@@ -52,7 +52,7 @@ class Benchmark:
     Attributes:
         model: The model's name.
         device: What it ran on, `cpu` or `cuda`.
-        precision: What it computed in: `fp32`, `int8` or `fp16`.
+        precision: What it computed in: `fp32`, `tf32`, `int8` or `fp16`.
         threads: The number of batches that were scored at a time.
         batch_tokens: The tokens of a batch, padding included.
         rows: The rows of the table.

@@ -49,7 +49,7 @@ class ModelSummary:
     Attributes:
         name: Its name.
         device: What it ran on, `cpu` or `cuda`.
-        precision: What it computed in: `fp32`, `int8` or `fp16`.
+        precision: What it computed in: `fp32`, `tf32`, `int8` or `fp16`.
         positive: How many texts it scored as positive.
         histogram: How many scores are in each of 20 intervals of like width from 0 to 1, the last one with its end.
         score_sum: The sum of the scores.

@@ -111,7 +111,7 @@ class Engine:
         artifact: The verified artifact.
         vocabulary: The vocabulary of the token ids.
         device: What the model runs on, `cpu` or `cuda`.
-        precision: What it computes in: `fp32`, `int8` or `fp16`.
+        precision: What it computes in: `fp32`, `tf32`, `int8` or `fp16`.
         why_not_cuda: Why `auto` did not take CUDA; empty otherwise.
         batch_tokens: The tokens of a batch, padding included.
         threads: The number of batches that are scored at a time.

@@ -16,7 +16,11 @@ PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 Device = Literal["auto", "cpu", "cuda"]
 """What a model may be asked to run on."""
 
-PrecisionChoice = Literal["auto", Precision]
+ComputePrecision = Literal["fp32", "tf32", "int8", "fp16"]
+"""What a model computes in: the precision of its graph, or `tf32`, in which CUDA rounds the factors of the fp32 graph's
+products to 10 bits behind the leading one. fp32 never does."""
+
+PrecisionChoice = Literal["auto", ComputePrecision]
 """What a model may be asked to compute in."""
 
 
@@ -27,7 +31,7 @@ class ModelOptions:
     Attributes:
         device: `auto` takes CUDA when a session really runs on it, and the CPU otherwise.
         precision: `auto` takes int8 on a CPU that is made for it, where the model is as accurate in it on the
-            validation reviews as in fp32, and fp32 otherwise.
+            validation reviews as in fp32, and fp32 otherwise. `tf32` is for CUDA alone.
         batch_tokens: The tokens of a batch, padding included; None takes the device's default.
         threads: The number of batches that are scored at a time; None takes one for each
             processor that the process may use, and two on CUDA.
@@ -51,6 +55,11 @@ class ModelOptions:
         for name, number in (("batch_tokens", self.batch_tokens), ("threads", self.threads)):
             if number is not None and number < 1:
                 raise UsageError(f"{name} {number} must be at least 1")
+
+
+def graph_precision(precision: ComputePrecision) -> Precision:
+    """Returns the precision of the graph that is run to compute in a precision."""
+    return "fp32" if precision == "tf32" else precision
 
 
 DEFAULT_OPTIONS: Final = ModelOptions()

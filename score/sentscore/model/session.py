@@ -19,7 +19,7 @@ from sentscore.forks import renew_in_forks
 from sentscore.model.artifact import LAYOUT, Artifact
 from sentscore.model.cpu import multiplies_int8
 from sentscore.model.cuda import cuda_devices, cudnn_version, explain_old_driver
-from sentscore.model.options import Device, Precision, PrecisionChoice
+from sentscore.model.options import ComputePrecision, Device, Precision, PrecisionChoice, graph_precision
 from sentscore.model.runtime import ONLY_FATAL, load_onnxruntime, preload_cuda
 
 INT8_LOSS: Final = 0.001
@@ -50,12 +50,11 @@ class Session:
         device: `auto` takes CUDA when a session really runs on it, and the CPU otherwise.
         precision: `auto` takes int8 on a CPU that is made for it, where the model is as accurate in it on the
             validation reviews as in fp32, and fp32 otherwise. fp16 is for GPUs: a CPU rounds the weights and
-            computes in fp32.
-        exact: Whether CUDA computes fp32 products in full precision, without TF32.
+            computes in fp32. tf32 is for CUDA alone.
 
     Attributes:
         device: What the session runs on, `cpu` or `cuda`.
-        precision: The precision of its graph: `fp32`, `int8` or `fp16`.
+        precision: What it computes in: `fp32`, `tf32`, `int8` or `fp16`.
         why_not_cuda: Why `auto` did not take CUDA; empty otherwise.
 
     Raises:
@@ -70,32 +69,28 @@ class Session:
         *,
         device: Device = "auto",
         precision: PrecisionChoice = "auto",
-        exact: bool = False,
     ) -> None:
-        if precision not in ("auto", *artifact.graphs):
-            raise UsageError(f"model {artifact.name} has no {precision} graph: use ", Argument("precision", "fp32"))
-        if precision == "int8" and device == "cuda":
-            raise UsageError("int8 runs on the CPU only: use ", _USE_CPU, ", or ", Argument("precision", "fp32"))
+        _check_precision(artifact, device, precision)
         self.why_not_cuda = ""
         self.device: Literal["cpu", "cuda"] = "cpu"
         session = None
         if device != "cpu" and precision != "int8":
-            session, self.why_not_cuda = _create_cuda_session(
-                artifact, "fp16" if precision == "fp16" else "fp32", exact=exact
-            )
+            session, self.why_not_cuda = _create_cuda_session(artifact, "fp32" if precision == "auto" else precision)
             if session is not None:
                 self.device = "cuda"
-            elif device == "cuda":
+            elif device == "cuda" or precision == "tf32":
+                asked = "device cuda" if device == "cuda" else "tf32 runs on CUDA only, which"
+                instead = _USE_CPU if device == "cuda" else Argument("precision", "fp32")
                 raise DeviceError(
-                    f"device cuda cannot be used: {self.why_not_cuda}; use ", _USE_CPU, " or run `sentscore doctor`"
+                    f"{asked} cannot be used: {self.why_not_cuda}; use ", instead, " or run `sentscore doctor`"
                 )
-        self.precision: Precision = "fp32" if precision == "auto" else precision
+        self.precision: ComputePrecision = "fp32" if precision == "auto" else precision
         if precision == "auto" and session is None and _prefers_int8(artifact):
             self.precision = "int8"
-        self._file = file = artifact.path / LAYOUT.graph(self.precision)
+        self._file = file = artifact.path / LAYOUT.graph(graph_precision(self.precision))
         try:
             if session is None:
-                session = _create_session(artifact, self.precision, [CPU])
+                session = _create_session(artifact, graph_precision(self.precision), [CPU])
             _verify(artifact, session, file)
         except ArtifactError:
             raise
@@ -177,7 +172,7 @@ class Session:
         """Yields the session, or, where threads must not share one, a session that no other thread uses."""
         if self._idle is None:
             if self._session is None:
-                self._session = _create_session(self._artifact, self.precision, [CPU])
+                self._session = _create_session(self._artifact, graph_precision(self.precision), [CPU])
             thread = get_ident()
             self._running.add(thread)
             try:
@@ -188,11 +183,25 @@ class Session:
         try:
             session = self._idle.get_nowait()
         except Empty:
-            session = _create_session(self._artifact, self.precision, [CPU])
+            session = _create_session(self._artifact, graph_precision(self.precision), [CPU])
         try:
             yield session
         finally:
             self._idle.put(session)
+
+
+def _check_precision(artifact: Artifact, device: Device, precision: PrecisionChoice) -> None:
+    """Checks that a model and a device have a precision.
+
+    Raises:
+        UsageError: One of them has not.
+    """
+    if precision not in ("auto", "tf32", *artifact.graphs):
+        raise UsageError(f"model {artifact.name} has no {precision} graph: use ", Argument("precision", "fp32"))
+    if precision == "int8" and device == "cuda":
+        raise UsageError("int8 runs on the CPU only: use ", _USE_CPU, ", or ", Argument("precision", "fp32"))
+    if precision == "tf32" and device == "cpu":
+        raise UsageError("tf32 runs on CUDA only: use ", Argument("precision", "fp32"))
 
 
 def lacks_memory(error: BaseException) -> bool:
@@ -256,7 +265,7 @@ def check_providers(artifact: Artifact) -> dict[str, str]:
     return results
 
 
-def _create_cuda_session(artifact: Artifact, precision: Precision, *, exact: bool) -> tuple[Any, str]:
+def _create_cuda_session(artifact: Artifact, precision: ComputePrecision) -> tuple[Any, str]:
     """Returns a session on CUDA and an empty text, or None and the reason why there is none."""
     onnxruntime = load_onnxruntime()
     if CUDA not in onnxruntime.get_available_providers():
@@ -267,7 +276,8 @@ def _create_cuda_session(artifact: Artifact, precision: Precision, *, exact: boo
         return None, why
     try:
         printed = preload_cuda()
-        session = _create_session(artifact, precision, [(CUDA, {"use_tf32": "0" if exact else "1"}), CPU])
+        provider = (CUDA, {"use_tf32": "1" if precision == "tf32" else "0"})  # ONNX Runtime's default is 1
+        session = _create_session(artifact, graph_precision(precision), [provider, CPU])
         if CUDA in session.get_providers():
             run_bound(session, np.zeros((1, 1), np.int32), np.ones(1, np.int32), device="cuda")
             return session, ""

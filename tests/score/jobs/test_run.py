@@ -410,6 +410,7 @@ class TestCarryingOn:
         [
             {"manifest_sha256": "other"},
             {"precision": "int8"},
+            {"precision": "tf32"},
             {"device": "cuda"},
         ],
     )

@@ -10,7 +10,7 @@ from sentscore.model.options import ModelOptions
     ("values", "message"),
     [
         ({"device": "tpu"}, "device 'tpu' is not known: use one of auto, cpu, cuda"),
-        ({"precision": "bf16"}, "precision 'bf16' is not known: use one of auto, fp32, int8, fp16"),
+        ({"precision": "bf16"}, "precision 'bf16' is not known: use one of auto, fp32, tf32, int8, fp16"),
         ({"batch_tokens": 0}, "batch_tokens 0 must be at least 1"),
         ({"threads": -1}, "threads -1 must be at least 1"),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from sentscore import ArtifactError, DeviceError
+from sentscore import ArtifactError, DeviceError, UsageError
 from sentscore.model import session as session_module
 from sentscore.model.artifact import Artifact, load_artifact
 from sentscore.model.cuda import cuda_devices
@@ -135,6 +135,47 @@ def test_a_missing_cudnn_is_named(artifact, monkeypatch, capfd, error, cudnn, re
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("precision", "use_tf32", "computes_in"),
+    [("auto", "0", "fp32"), ("fp32", "0", "fp32"), ("tf32", "1", "tf32")],
+)
+def test_tf32_is_used_where_it_is_asked_for_alone(artifact, monkeypatch, precision, use_tf32, computes_in) -> None:
+    real, asked = session_module._create_session, []
+
+    class OnCuda:
+        def __init__(self) -> None:
+            self.session = real(artifact, "fp32", [CPU])
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.session, name)
+
+        def get_providers(self) -> list[str]:
+            return [CUDA, CPU]
+
+    def create(artifact: Artifact, graph: str, providers: list[object]) -> object:
+        asked.append((graph, providers))
+        return OnCuda()
+
+    monkeypatch.setattr(session_module, "cuda_devices", lambda: 1)
+    monkeypatch.setattr(session_module, "_create_session", create)
+    monkeypatch.setattr(session_module, "run_bound", lambda *some, **more: None)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    session = Session(artifact, device="cuda", precision=precision)
+    assert (session.device, session.precision) == ("cuda", computes_in)
+    assert asked == [("fp32", [(CUDA, {"use_tf32": use_tf32}), CPU])]
+
+
+def test_tf32_without_cuda_is_an_error(artifact, monkeypatch) -> None:
+    with pytest.raises(UsageError, match="tf32 runs on CUDA only: use `precision='fp32'`"):
+        Session(artifact, device="cpu", precision="tf32")
+    monkeypatch.setattr(session_module, "_create_cuda_session", lambda artifact, precision: (None, "no GPU"))
+    expected = "tf32 runs on CUDA only, which cannot be used: no GPU; use `precision='fp32'` or run `sentscore doctor`"
+    with pytest.raises(DeviceError) as error:
+        Session(artifact, device="auto", precision="tf32")
+    assert str(error.value) == expected
+
+
 def test_a_driver_that_is_too_old_is_named(artifact, monkeypatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(session_module, "cuda_devices", lambda: 1)
@@ -162,7 +203,7 @@ def test_a_run_with_bound_memory_gives_the_same(artifact) -> None:
 def test_cuda_agrees_with_the_cpu(artifact) -> None:
     ids = np.random.default_rng(0).integers(0, 36, (64, 200), dtype=np.int32)
     lengths = np.random.default_rng(1).integers(1, 201, 64, dtype=np.int32)
-    cuda = Session(artifact, device="cuda", exact=True)
+    cuda = Session(artifact, device="cuda", precision="fp32")
     assert cuda.device == "cuda"
     expected = Session(artifact, device="cpu").run(ids, lengths)
     for found, reference in zip(cuda.run(ids, lengths), expected, strict=True):

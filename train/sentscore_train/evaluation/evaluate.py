@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sentscore.errors import ArtifactError, InputError
 from sentscore.model.artifact import LAYOUT
-from sentscore.model.options import Precision
+from sentscore.model.options import ComputePrecision, graph_precision
 from sentscore.progress import Progress, Report, silent
 from sentscore.scorer import Scorer
 from sentscore_train.evaluation.groups import (
@@ -59,7 +59,7 @@ class Evaluation:
     Attributes:
         model: The model as the caller named it.
         manifest_sha256: The sha256 of the artifact's manifest, in hexadecimal.
-        precision: The precision of the graph that ran: `fp32`, `int8` or `fp16`.
+        precision: What it computed in: `fp32`, `tf32`, `int8` or `fp16`.
         device: The device that it ran on: `cpu` or `cuda`.
         source: Where the reviews come from.
         size: The bytes of the files that were needed: the graph, the graph whose weights it rounds, the vocabulary.
@@ -71,7 +71,7 @@ class Evaluation:
 
     model: str
     manifest_sha256: str
-    precision: Precision
+    precision: ComputePrecision
     device: str
     source: str
     size: int
@@ -210,7 +210,7 @@ def evaluate(model: str, scorer: Scorer, reviews: LabelledReviews, report: Repor
         )
     scored = score_reviews(scorer, reviews, report)
     groups = group_reviews(reviews.columns, scored.lengths)
-    files = {LAYOUT.graph(scorer.precision), LAYOUT.vocabulary}
+    files = {LAYOUT.graph(graph_precision(scorer.precision)), LAYOUT.vocabulary}
     if scorer.precision == "fp16":
         files.add(LAYOUT.model)
     return Evaluation(
