@@ -55,8 +55,8 @@ class Scorer:
         engine: The machinery that runs the model.
     """
 
-    def __init__(self, artifact: Artifact, options: ModelOptions) -> None:
-        self.engine = Engine(artifact, options)
+    def __init__(self, artifact: Artifact, options: ModelOptions, *, in_processes: bool = False) -> None:
+        self.engine = Engine(artifact, options, in_processes=in_processes)
         self._options = options
         self.name = artifact.name
         self.device = self.engine.device

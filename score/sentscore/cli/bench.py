@@ -83,9 +83,7 @@ def bench(
     from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
 
-    scorer = Scorer(load_artifact(model), options)
-    if scorer.device == "cuda":
-        scorer.engine.encode_in_processes()
+    scorer = Scorer(load_artifact(model), options, in_processes=True)
     with tempfile.TemporaryDirectory() as folder:
         if table is None:
             table, column = Path(folder) / "reviews.parquet", None

@@ -253,9 +253,6 @@ def file(
 
             display = log or (Display(plan) if shown else None)
             night = _begin_night(plan, scorers, request, display)
-        for scorer in scorers:
-            if scorer.device == "cuda":
-                scorer.engine.encode_in_processes()
         record.add_models(scorers, time.perf_counter() - began)
         if log is not None:
             log.models(scorers)
@@ -306,7 +303,11 @@ def _prepare(
     else:  # those that are named are few enough to be looked at all
         first = islice(jobs, 1) if plan is not None and plan.is_tree else jobs
         check_inputs(first, added, column=request.column, keep=request.kept)
-    scorers = [Scorer(artifact, options) for artifact in artifacts]
+    scorers: list[Scorer] = []
+    for artifact in artifacts:
+        # Models with the same vocabulary share what is encoded, so the first of them has the processes.
+        is_first = all(artifact.encoding != scorer.artifact.encoding for scorer in scorers)
+        scorers.append(Scorer(artifact, options, in_processes=is_first))
     for scorer in scorers:
         scorer.score(["."])  # loads the tokenizer, whose time is not the first job's
     return scorers

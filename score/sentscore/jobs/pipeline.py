@@ -48,7 +48,7 @@ class Stages:
         read: The time of the main thread for reading and decoding the input.
         encode: The time of the main thread for turning texts into token ids, or waiting for the processes that do it.
         wait: The time of the main thread for waiting for scores.
-        write: The time of the main thread for writing the output.
+        write: The time of the main thread for writing the output, or waiting for the thread that does it.
         score: The time that the models took, summed over all threads.
         tokens: The tokens that were scored, by all models together; equal texts of a block count once.
         kept: The texts whose scores an earlier run had left.

@@ -30,6 +30,7 @@ from sentscore.jobs.explain import (
 from sentscore.jobs.job import Job
 from sentscore.jobs.journal import FORMAT_VERSION, Journal, journal_place, open_journal, remove_journals
 from sentscore.jobs.pipeline import Stages, score_blocks
+from sentscore.jobs.writer import open_writer
 from sentscore.model.cpu import describe_arithmetic
 from sentscore.model.cuda import device_name
 from sentscore.progress import Progress
@@ -184,6 +185,7 @@ def run_job(
             _open_journal(job.target, scorers) if resume else nullcontext() as journal,
             _open_explainer(job.target, scorers, explain, resume=resume) as explainer,
             open_sink(job.target, source.kind, shape) as sink,
+            open_writer(sink, in_thread=any(scorer.device == "cuda" for scorer in scorers)) as write,
             scorers[0].engine.pool() as pool,
         ):
             show = on_progress if explainer is None else None  # scores are soon there, explanations take long
@@ -198,13 +200,15 @@ def run_job(
                     results += explainer.explain(windows, scores, report)
                     position = windows[-1].position
                 empty += results[0].null_count
+                batches = []
                 start = 0
                 for window in windows:
                     columns = [result.slice(start, len(window.texts)) for result in results]
                     start += len(window.texts)
                     batch = pa.record_batch([*window.rows.columns, *columns], schema=schema)
-                    with stages.timed("write"):
-                        sink.write(batch, ends_group=window.ends_group)
+                    batches.append((batch, window.ends_group))
+                with stages.timed("write"):
+                    write(batches)
                 rows += start
     place = journal_place(job.target)
     if place is not None:  # those of a run with other options, too

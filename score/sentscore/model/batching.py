@@ -44,9 +44,14 @@ def pad_batch(encoded: EncodedTexts, rows: Rows, pad_id: int) -> tuple[npt.NDArr
         rows: The rows of the batch, int64 [B].
         pad_id: The id that stands behind the end of a text.
     """
-    texts = [encoded[row] for row in rows.tolist()]
-    lengths = np.array([max(len(text), 1) for text in texts], np.int32)
-    token_ids = np.full((len(texts), int(lengths.max())), pad_id, np.int32)
-    for row, text in zip(token_ids, texts, strict=True):
-        row[: len(text)] = text
+    starts = encoded.offsets[rows]
+    tokens = (encoded.offsets[rows + 1] - starts)[:, np.newaxis]
+    lengths = np.maximum(tokens[:, 0], 1).astype(np.int32)
+    places = np.arange(lengths.max())
+    if len(encoded.ids) == 0:
+        return np.full((len(rows), len(places)), pad_id, np.int32), lengths
+    # Whole arrays at a time, without a loop over the texts: NumPy lets other threads work meanwhile. What is behind the
+    # end of a text is at first the next text.
+    token_ids = encoded.ids.take(starts[:, np.newaxis] + places, mode="clip")
+    token_ids[places >= tokens] = pad_id
     return token_ids, lengths

@@ -17,7 +17,7 @@ from sentscore.errors import Argument, ArtifactError, DeviceError, shorten
 from sentscore.model.artifact import Artifact
 from sentscore.model.batching import Rows, batches_by_length, pad_batch
 from sentscore.model.cpu import available_cpus
-from sentscore.model.cuda import free_memory
+from sentscore.model.cuda import cuda_devices, free_memory
 from sentscore.model.halving import MemoryLimit
 from sentscore.model.options import ModelOptions
 from sentscore.model.session import OutOfMemory, Session, has_scan
@@ -106,6 +106,8 @@ class Engine:
     Args:
         artifact: The verified artifact.
         options: How to run it.
+        in_processes: Whether to encode in other processes if the model runs on CUDA. They start before the session is
+            made, which takes about as long.
 
     Attributes:
         artifact: The verified artifact.
@@ -123,13 +125,21 @@ class Engine:
         UsageError: The model or the device does not have the precision.
     """
 
-    def __init__(self, artifact: Artifact, options: ModelOptions) -> None:
+    def __init__(self, artifact: Artifact, options: ModelOptions, *, in_processes: bool = False) -> None:
         self.artifact = artifact
         self.vocabulary = artifact.read_vocabulary()
         self._encoder = Encoder(self.vocabulary)
         self._processes: EncodingProcesses | None = None
-        self._session = Session(artifact, device=options.device, precision=options.precision)
+        if in_processes and options.device != "cpu" and options.precision != "int8" and cuda_devices():
+            self.encode_in_processes()
+        try:
+            self._session = Session(artifact, device=options.device, precision=options.precision)
+        except BaseException:
+            self.encode_in_processes(0)
+            raise
         self.device = self._session.device
+        if self.device == "cpu":
+            self.encode_in_processes(0)
         self.precision = self._session.precision
         self.why_not_cuda = self._session.why_not_cuda
         self.threads = options.threads or (_CUDA_THREADS if self.device == "cuda" else available_cpus())
@@ -285,12 +295,14 @@ class Engine:
         return done
 
     def encode_in_processes(self, processes: int | None = None) -> None:
-        """Makes `encode` use other processes, since a GPU scores faster than one process encodes.
+        """Makes `encode` use other processes, which start at once, since a GPU scores faster than one process encodes.
 
         Args:
             processes: How many; None takes one for each processor but one, at most 8. 0 encodes in this thread again.
         """
         count = min(available_cpus() - 1, _MOST_ENCODE_PROCESSES) if processes is None else processes
+        if self._processes is not None:
+            self._processes.close()
         self._processes = EncodingProcesses(self.vocabulary, count) if count > 0 else None
 
     @property

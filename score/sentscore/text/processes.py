@@ -77,7 +77,7 @@ def join_distinct(parts: Sequence[DistinctTexts]) -> DistinctTexts:
 
 
 class EncodingProcesses:
-    """Processes that encode, each with an encoder of its own. They end with this object.
+    """Processes that encode, each with an encoder of its own. They start at once, and end with this object.
 
     They are spawned, not forked, so a script that uses them needs the `__main__` guard of multiprocessing.
     """
@@ -93,6 +93,13 @@ class EncodingProcesses:
             initializer=_start,
             initargs=(vocabulary,),
         )
+        # A process is only started for a text that no other is free for. Imports take a second, so each gets one now.
+        for _ in range(processes):
+            self.submit(pa.chunked_array([["A great film, isn't it?"]]))
+
+    def close(self) -> None:
+        """Ends the processes, those that have work once it is done, without waiting for them."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def submit(self, texts: pa.Array | pa.ChunkedArray) -> Future[DistinctTexts]:
         """Has a process do `encode_distinct`.

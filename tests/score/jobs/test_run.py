@@ -362,6 +362,31 @@ class TestCarryingOn:
         assert summary.rate == pytest.approx((summary.scored - summary.kept) / summary.seconds)
         assert seen[-1].kept == 60 - sum(rest.engine.calls)
 
+    @pytest.mark.parametrize("ending", ["parquet", "csv"])
+    def test_what_a_gpu_has_scored_is_carried_on_to_the_same_output(
+        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, run, make_scorer
+    ) -> None:
+        def on_gpu(stop_at: int | None = None) -> Scorer:
+            scorer = make_scorer(stop_at=stop_at)
+            vars(scorer).update(device="cuda")
+            return scorer
+
+        monkeypatch.setattr("sentscore.jobs.pipeline.CUDA_BLOCK_ROWS", 15)
+        texts = [None if n % 7 == 0 else "x" * n for n in range(1, 61)]
+        path, output, whole = (tmp_path / f"{name}.{ending}" for name in ("in", "out", "whole"))
+        pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=7)
+        run(tmp_path / "a.parquet", path, prefix="old_")
+        run(path, whole, scorers=[on_gpu()], column="text")
+        run(path, tmp_path / f"cpu.{ending}", column="text")
+        assert whole.read_bytes() == (tmp_path / f"cpu.{ending}").read_bytes()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run(path, output, scorers=[on_gpu(3)], column="text", resume=True)
+        assert caught.value.__notes__ == ["what is scored is kept: the same command carries on"]
+        assert not output.exists()
+        summary = run(path, output, scorers=[on_gpu()], column="text", resume=True)
+        assert 0 < summary.kept < summary.scored
+        assert output.read_bytes() == whole.read_bytes()
+
     def test_stopped_again_and_again(self, reviews: Path, output: Path, run, stopped) -> None:
         for _ in range(4):
             stopped(reviews, output, 2)

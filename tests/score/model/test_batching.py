@@ -38,3 +38,17 @@ def test_texts_are_padded_behind_their_end() -> None:
 def test_rows_are_padded_in_the_order_asked_for() -> None:
     encoded = EncodedTexts(np.array([4, 5, 6], np.int32), np.array([0, 2, 3]))
     assert pad_batch(encoded, np.array([1, 0]), 9)[0].tolist() == [[6, 9], [4, 5]]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_a_batch_has_each_text_and_padding_behind_it(lengths, random) -> None:
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    encoded = EncodedTexts(np.arange(2, 2 + offsets[-1], dtype=np.int32), offsets)
+    rows = np.array(random.choices(range(len(lengths)), k=random.randint(1, 15)), np.int64)
+    token_ids, found = pad_batch(encoded, rows, 1)
+    longest = max(1, *(lengths[row] for row in rows))
+    expected = [[*encoded[row].tolist(), *[1] * (longest - lengths[row])] for row in rows]
+    assert token_ids.tolist() == expected
+    assert found.tolist() == [max(1, lengths[row]) for row in rows]
+    assert token_ids.dtype == found.dtype == np.int32
+    assert token_ids.flags.c_contiguous

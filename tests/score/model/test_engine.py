@@ -82,6 +82,56 @@ def test_texts_can_be_encoded_in_other_processes(tiny_artifact) -> None:
     assert np.array_equal(engine.encode(array).result().encoded.ids, here.encoded.ids)
 
 
+@pytest.mark.parametrize(
+    ("device", "gpus", "outcome", "expected"),
+    [
+        ("auto", 1, "cuda", ["processes", "session"]),
+        ("cuda", 1, "cuda", ["processes", "session"]),
+        ("auto", 1, "cpu", ["processes", "session", "closed"]),
+        ("cuda", 1, "error", ["processes", "session", "closed"]),
+        ("auto", 0, "cpu", ["session"]),
+        ("cpu", 1, "cpu", ["session"]),
+    ],
+)
+def test_processes_start_before_the_session(
+    tiny_artifact, monkeypatch, device: str, gpus: int, outcome: str, expected: list[str]
+) -> None:
+    events: list[str] = []
+
+    class Processes:
+        def __init__(self, vocabulary: object, processes: int) -> None:
+            events.append("processes")
+            self.processes = processes
+
+        def close(self) -> None:
+            events.append("closed")
+
+    class FakeSession(engine_module.Session):
+        def __init__(self, artifact: object, *, device: str, precision: str) -> None:
+            events.append("session")
+            if outcome == "error":
+                raise DeviceError("device cuda cannot be used")
+            super().__init__(artifact, device="cpu", precision=precision)
+            self.device = outcome
+
+    monkeypatch.setattr(engine_module, "cuda_devices", lambda: gpus)
+    monkeypatch.setattr(engine_module, "available_cpus", lambda: 3)
+    monkeypatch.setattr(engine_module, "EncodingProcesses", Processes)
+    monkeypatch.setattr(engine_module, "Session", FakeSession)
+    artifact, options = load_artifact(tiny_artifact), ModelOptions(device)
+    if outcome == "error":
+        with pytest.raises(DeviceError):
+            Engine(artifact, options, in_processes=True)
+    else:
+        engine = Engine(artifact, options, in_processes=True)
+        assert engine.blocks_ahead == (3 if outcome == "cuda" else 0)
+    assert events == expected
+    events.clear()
+    if outcome != "error":
+        assert Engine(artifact, options).blocks_ahead == 0
+        assert events == ["session"]
+
+
 KILLED = """
 import os, signal, sys
 from sentscore.model.artifact import load_artifact
