@@ -15,7 +15,7 @@ from sentscore_export.graphs.nodes import ONNX_RUNTIME_DOMAIN, Array, GraphBuild
 from sentscore_train.models.classifier import MASKED, Architecture
 from sentscore_train.models.weights import is_half, to_onnx_gates
 
-OPSET: Final = 20  # its LSTM and GRU are those of opset 14; every ONNX Runtime since 1.17 runs it
+OPSET: Final = 20  # its LSTM and GRU are those of opset 14; a CPU runs it since ONNX Runtime 1.17, CUDA since 1.31
 IR_VERSION: Final = 9  # ONNX's file format at the time of this opset
 
 
