@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from bisect import insort
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,13 +63,13 @@ class TopTexts:
 
         Args:
             rows: The rows.
-            keys: Their keys, float32 [n]; NaN for a row that does not count.
+            keys: Their keys, float32 [n]; NaN for a row that does not count. One without a text does not either.
         """
         number = self._rows
         self._rows += len(rows)
         if rows.texts is None or not self._count:
             return
-        candidates = np.flatnonzero(~np.isnan(keys))
+        candidates = np.flatnonzero(~np.isnan(keys) & np.asarray(rows.texts.is_valid()))
         if len(self._found) == self._count:  # most windows have none that is better
             candidates = candidates[-keys[candidates] < self._found[-1][0]]
         for row in candidates[np.argsort(-keys[candidates], kind="stable")].tolist():
@@ -103,9 +104,13 @@ def _read_effects(words: pa.Array | None, effects: pa.Array | None, row: int) ->
         return None
     if not all(isinstance(word, str) for word in spelled):
         return None
-    if not all(isinstance(number, (int, float)) and np.isfinite(number) for number in numbers):
+    if not all(isinstance(number, (int, float)) for number in numbers):
         return None
-    return tuple(zip(spelled, map(float, numbers), strict=True))
+    try:
+        effects = [float(number) for number in numbers]
+    except OverflowError:  # JSON's whole numbers have no end
+        return None
+    return tuple(zip(spelled, effects, strict=True)) if all(map(math.isfinite, effects)) else None
 
 
 def _read_list(value: Any) -> list[Any] | None:  # noqa: ANN401 - a list, or JSON in CSV

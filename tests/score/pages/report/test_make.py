@@ -220,3 +220,11 @@ def test_several_files_are_one_table(write_scored: WriteScored) -> None:
     page = Tags(report.page)
     assert "Scores of 0.parquet and 2 more" in page.text
     assert "row 0 (from 0) of 2.parquet" in page.text
+
+
+def test_scores_of_rows_without_texts_count_and_are_not_shown(write_scored: WriteScored) -> None:
+    path = write_scored("x.parquet", [None, "a film", ""], {"lstm": [0.9, 0.8, 0.7], "gru": [0.1, 0.9, 0.9]})
+    report, page = make(path)
+    assert (report.rows, report.scored) == (3, 3)
+    assert "row 1 (from 0)" in page.text
+    assert "row 0 (from 0)" not in page.text

@@ -63,10 +63,33 @@ def test_explanations_of_the_file(as_json: bool) -> None:
 
 @pytest.mark.parametrize(
     ("words", "effects"),
-    [('["a"]', "[1, 2]"), ("[1]", "[1]"), ('["a"]', "[NaN]"), ('["a"]', '["b"]'), ("{}", "{}"), ("[" * 9_000, "1")],
+    [
+        ('["a"]', "[1, 2]"),
+        ("[1]", "[1]"),
+        ('["a"]', "[NaN]"),
+        ('["a"]', "[1e400]"),
+        ('["a"]', f"[{10**400}]"),
+        ('["a"]', '["b"]'),
+        ("{}", "{}"),
+        ("[" * 9_000, "1"),
+    ],
 )
 def test_damaged_explanations_are_none(words: str, effects: str) -> None:
     top = TopTexts(1)
     rows = make_rows(["a"], np.array([0.9]), 0, pa.array([words]), pa.array([effects]))
     top.add(rows, rows.scores[0])
     assert [each.effects for each in top.texts] == [None]
+
+
+def test_whole_numbers_of_any_size_are_effects() -> None:
+    top = TopTexts(1)
+    rows = make_rows(["a"], np.array([0.9]), 0, pa.array(['["a"]']), pa.array([f"[{10**30}]"]))
+    top.add(rows, rows.scores[0])
+    assert [each.effects for each in top.texts] == [(("a", 1e30),)]
+
+
+def test_a_score_without_a_text_is_not_shown() -> None:
+    top = TopTexts(1)
+    rows = make_rows([None, "a", None], np.array([0.9, 0.8, np.nan]))
+    top.add(rows, rows.scores[0])
+    assert [each.text for each in top.texts] == ["a"]
