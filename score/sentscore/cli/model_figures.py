@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,16 +68,21 @@ def _measured(split: str, precision: str, metrics: object) -> Iterator[Figures]:
 
 def _figures(reviews: str, precision: str, metrics: Mapping[str, Any]) -> Figures:
     ends = metrics.get("accuracy_interval")
-    numbers = [number for end in ends if (number := _number(end)) is not None] if isinstance(ends, list) else []
+    numbers = [number for end in ends if (number := read_number(end)) is not None] if isinstance(ends, list) else []
     interval = (numbers[0], numbers[1]) if len(numbers) == 2 else None
-    accuracy, auc, error = (_number(metrics.get(key)) for key in ("accuracy", "auc", "ece"))
+    accuracy, auc, error = (read_number(metrics.get(key)) for key in ("accuracy", "auc", "ece"))
     return Figures(reviews, precision, accuracy, interval, auc, error)
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    return None
+def read_number(value: object) -> float | None:
+    """Returns a value of a manifest as a number; None where it is none, or not finite."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON's whole numbers have no end
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _percent(share: float | None) -> str:

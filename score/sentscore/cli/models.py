@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from sentscore.cli.lines import clean_line, echo_json
-from sentscore.cli.model_figures import model_figures
+from sentscore.cli.model_figures import model_figures, read_number
 from sentscore.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -118,17 +118,18 @@ def _echo_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for heading in headings:
         table.add_column(heading, no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as texts, or what looks like Rich's markup in a name would be obeyed
     console = Console()
     widest = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
     console.width = max(console.width, widest)
     with console.capture() as capture:
-        console.print(table, markup=False)
+        console.print(table)
     typer.echo(capture.get(), nl=False)
 
 
@@ -145,11 +146,10 @@ def models() -> list[ModelInfo]:
 
 def _inform(artifact: Artifact) -> ModelInfo:
     test = artifact.manifest.metrics.get("test")
-    measured = test.get("accuracy") if isinstance(test, Mapping) else None
     return ModelInfo(
         name=artifact.name,
         architecture=_describe(artifact.manifest.architecture),
-        accuracy=measured if isinstance(measured, float) else None,
+        accuracy=read_number(test.get("accuracy")) if isinstance(test, Mapping) else None,
         size=artifact.size,
         path=str(artifact.path),
         digest=artifact.manifest_sha256[:_DIGEST_DIGITS],

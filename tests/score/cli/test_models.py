@@ -108,6 +108,30 @@ def test_figures_that_are_none_are_left_out(shipped: Path, invoke) -> None:
     assert (result.exit_code, "accuracy" in result.stdout) == (0, False)
 
 
+@pytest.mark.parametrize("accuracy", ["NaN", "Infinity", "1e400", "1" + 400 * "0"])
+def test_an_accuracy_that_is_not_finite_is_left_out(shipped: Path, invoke, accuracy: str) -> None:
+    _write_metrics(shipped, metrics={"test": {"accuracy": 0.25}})
+    manifest = shipped / "manifest.json"
+    manifest.write_text(
+        manifest.read_text().replace('"test": {"accuracy": 0.25}', f'"test": {{"accuracy": {accuracy}}}')
+    )
+    for arguments in (["models"], ["models", "lstm"]):
+        result = invoke(*arguments)
+        assert (result.exit_code, result.stdout.count("%")) == (0, int(len(arguments) == 2))  # that of a heading
+        info = json.loads(invoke(*arguments, "--json").stdout, parse_constant=pytest.fail)
+        assert [info["accuracy"], *(each["accuracy"] for each in info.get("figures", []))] == [None] * len(arguments)
+
+
+def test_names_are_shown_as_text(shipped: Path, invoke) -> None:
+    sources = {"[/b]": _measured(0.9), "[red]kettles": _measured(0.8), "tea :smile:": _measured(0.7)}
+    _write_metrics(shipped, metrics={"test": _measured(0.8, by={"source": sources})}, precisions={})
+    result = invoke("models", "lstm")
+    assert result.exit_code == 0
+    assert [line.split("  ")[0].strip() for line in result.stdout.splitlines()[5:8]] == [
+        f"test, {name}" for name in sources
+    ]
+
+
 def test_a_model_that_is_not_there(shipped: Path, invoke) -> None:
     result = invoke("models", "lstn")
     assert (result.exit_code, result.stdout) == (4, "")
