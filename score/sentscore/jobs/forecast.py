@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from dataclasses import asdict, dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sentscore.errors import Argument, UsageError
+from sentscore.errors import Argument, UsageError, shorten
 from sentscore.jobs.plan import plan_jobs
 from sentscore.jobs.run import Summary, run_job
 from sentscore.jobs.sampling import Sample
@@ -111,7 +111,7 @@ def forecast(sample: Sample, scorer: Scorer, *, start_s: float, deadline_s: floa
         seconds=start_s + work,
         largest_file_s=sample.most_rows * per_row,
         deadline_s=deadline_s,
-        workers=None if deadline_s is None else max(1, ceil(work / (deadline_s - start_s))),
+        workers=None if deadline_s is None else max(1, math.ceil(work / (deadline_s - start_s))),
     )
 
 
@@ -123,8 +123,8 @@ def parse_duration(text: str) -> float:
     """
     parts = re.fullmatch(r"\s*(?:\d+(?:\.\d+)?\s*[dhms]\s*)+", text, re.ASCII)
     seconds = sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"([\d.]+)\s*([dhms])", text)) if parts else 0.0
-    if not seconds:
-        raise UsageError(f"a time of {text!r}: write it as in ", Argument("deadline", "2h"), ", 90m or 1h30m")
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"a time of {shorten(text)}: write it as in ", Argument("deadline", "2h"), ", 90m or 1h30m")
     return seconds
 
 
