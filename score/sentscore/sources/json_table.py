@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -50,17 +50,25 @@ class JsonTable:
         schema: Their schema.
         columns: What is known of them when the column of texts is chosen: not every string is a text.
         converts: How a value gets into each of the columns.
+        is_part: Whether lines may have other keys, which are left out.
     """
 
     schema: pa.Schema
     columns: tuple[Column, ...]
     converts: tuple[Convert, ...]
+    is_part: bool = False
 
 
-def infer_table(name: str, first: Lines, wanted: str | None) -> JsonTable:
+def infer_table(name: str, first: Lines, wanted: str | None, keys: Container[str] | None = None) -> JsonTable:
     """Returns the table that the lines of the first window make.
 
     A file without rows has one column of strings, with the name asked for.
+
+    Args:
+        name: The input's name, for messages.
+        first: The lines.
+        wanted: The name of the column of texts; None to find it.
+        keys: The keys that become columns, so that others may hold what they like; None for all.
 
     Raises:
         InputError: The lines do not make a table.
@@ -70,11 +78,28 @@ def infer_table(name: str, first: Lines, wanted: str | None) -> JsonTable:
     found: dict[str, _Found] = {}
     for number, line in first:
         for key, value in parse_exact_object(name, number, line).items():
+            if keys is not None and key not in keys:
+                continue
             try:
                 found.setdefault(key, _Found()).add(value, 1)
             except _UnfitError as error:
                 raise _unfit(name, number, key, error) from error
-    return _make_table(found)
+    return replace(_make_table(found), is_part=keys is not None)
+
+
+def describe_keys(name: str, first: Lines) -> pa.Schema:
+    """Returns the keys of the first window as the columns of a table, each of the type that its first value has.
+
+    Raises:
+        InputError: A line is not a JSON object.
+    """
+    found: dict[str, _Found] = {}
+    for number, line in first:
+        for key, value in parse_exact_object(name, number, line).items():
+            each = found.setdefault(key, _Found())
+            with suppress(_UnfitError):  # it matters only where the column is read
+                each.add(value, 1)
+    return _make_table(found).schema
 
 
 def table_windows(stream: Stream, windows: Iterator[Lines], table: JsonTable, text: int) -> Iterator[Window]:
@@ -88,7 +113,7 @@ def table_windows(stream: Stream, windows: Iterator[Lines], table: JsonTable, te
         rows = []
         for number, line in window:
             row = parse_exact_object(stream.name, number, line)
-            if not row.keys() <= keys:
+            if not table.is_part and not row.keys() <= keys:
                 key = next(key for key in row if key not in keys)
                 raise _unfit(stream.name, number, key, _UnfitError("is not a key of the first lines"))
             rows.append(row)

@@ -117,7 +117,9 @@ def _open_jsonl(
         key = jsonl.choose_key(stream.name, first, column, added)
         rows = jsonl.raw_windows(stream, windows, key, added)
     else:
-        table = json_table.infer_table(stream.name, first, column)
+        # To find the column of texts, all have to be looked at.
+        keys = None if keep is None or column is None else {*keep, column}
+        table = json_table.infer_table(stream.name, first, column, keys)
         schema = table.schema
         text = choose_column(stream.name, table.columns, column)
         check_names_free(stream.name, schema.names if keep is None else keep, added)

@@ -171,7 +171,7 @@ def _read_schema_of(stream: Stream, format: Format) -> pa.Schema:
         from sentscore.sources import json_table, jsonl
 
         first = next(jsonl.numbered_windows(read_lines(stream, format.compression)), [])
-        return json_table.infer_table(stream.name, first, None).schema
+        return json_table.describe_keys(stream.name, first)
     if format.kind in DELIMITERS:
         from sentscore.sources.delimited import delimited_rows
 

@@ -228,3 +228,17 @@ def test_scores_of_rows_without_texts_count_and_are_not_shown(write_scored: Writ
     assert (report.rows, report.scored) == (3, 3)
     assert "row 1 (from 0)" in page.text
     assert "row 0 (from 0)" not in page.text
+
+
+def test_json_lines_may_differ_in_keys_that_a_report_does_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sentscore.sources.source.WINDOW_ROWS", 2)
+    lines = ['{"review": "a", "stars": 5', '{"review": "b", "stars": "five"', '{"review": "c", "seen": [{}]']
+    path = tmp_path / "x.jsonl"
+    path.write_text("".join(f'{line}, "sentiment": "positive", "score": 0.75}}\n' for line in lines))
+    report, page = make(path)
+    assert (report.rows, report.scored) == (3, 3)
+    assert "row 2 (from 0)" in page.text
+    with pytest.raises(InputError, match="line 2: 'stars' holds a string, and a number on a line before"):
+        make(path, by="stars")
