@@ -12,13 +12,12 @@ from sentscore.cli.console import progress_bar
 from sentscore.cli.guard import require
 from sentscore.cli.lines import echo_line
 from sentscore.cli.options import ColumnOption, complete_model
-from sentscore.errors import DRIFT_FOUND, OutputError, UsageError
+from sentscore.errors import DRIFT_FOUND, InputError, OutputError, UsageError
 from sentscore.progress import silent
 
 if TYPE_CHECKING:
     from sentscore.pages.report import Report
 
-_PAGE_BEGINS: Final = b"<!doctype html>"
 _DRIFT_PSI: Final = 0.2  # as sentscore.pages.report.drift has it, whose import would slow down --help
 
 
@@ -39,7 +38,9 @@ def report_cli(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The page. One that exists is replaced.  [default: NAME.report.html beside the file]"
+            "--output",
+            "-o",
+            help="The page. One of a run before is replaced.  [default: NAME.report.html beside the file]",
         ),
     ] = None,
     column: ColumnOption = None,
@@ -59,7 +60,10 @@ def report_cli(
         typer.Option("--drift-psi", min=0.0, help="The population stability index from which on there is an alarm."),
     ] = _DRIFT_PSI,
     fail_on_drift: Annotated[
-        bool, typer.Option("--fail-on-drift", help="End with exit code 7 if there is an alarm.")
+        bool,
+        typer.Option(
+            "--fail-on-drift", help="End with exit code 7 if there is an alarm, or 3 if nothing can be compared."
+        ),
     ] = False,
 ) -> None:
     """Show what scored files are like, and what has changed since an earlier one, as a page that needs no network.
@@ -79,8 +83,11 @@ def report_cli(
         texts=texts,
         drift_psi=drift_psi,
     )
-    if fail_on_drift and made.drift is not None and made.drift.alarms:
-        raise typer.Exit(DRIFT_FOUND)
+    if fail_on_drift and made.drift is not None:
+        if not made.drift.measures:
+            raise InputError(f"{against}: nothing could be compared, for it or {inputs[0]} has no scores: check both")
+        if made.drift.alarms:
+            raise typer.Exit(DRIFT_FOUND)
 
 
 def report(
@@ -149,14 +156,16 @@ def _default_place(name: str) -> Path:
 
 
 def _check_place(path: Path, inputs: Sequence[str]) -> None:
-    """Checks that a page can be written to a path, and replaces nothing but a page.
+    """Checks that a page can be written to a path, and replaces nothing but a page of ours.
 
     Raises:
         UsageError: It is one of the inputs.
-        OutputError: There is something else than a page.
+        OutputError: There is something else.
     """
     from sentscore.files import output_errors
+    from sentscore.pages.html import PAGE_BEGINS
 
+    begins = PAGE_BEGINS.encode()
     with output_errors(str(path)):
         for name in inputs:
             if Path(name).exists() and path.exists() and path.samefile(name):
@@ -166,5 +175,5 @@ def _check_place(path: Path, inputs: Sequence[str]) -> None:
         if not path.is_file():
             raise OutputError(f"{path}: is no file: name a file for the page with --output")
         with path.open("rb") as file:
-            if file.read(len(_PAGE_BEGINS)).lower() not in (_PAGE_BEGINS, b""):
-                raise OutputError(f"{path}: is there and is no page: name another file with --output")
+            if file.read(len(begins)) not in (begins, b""):
+                raise OutputError(f"{path}: is there and is no page of sentscore: name another file with --output")

@@ -9,6 +9,11 @@ from typing import Final
 from sentscore._version import __version__
 from sentscore.signs import clean_line
 
+PAGE_BEGINS: Final = (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n<meta name="generator" content="sentscore">'
+)
+"""How every page of ours begins, and no other."""
+
 # Whatever a page may hold by mistake, a browser loads and runs nothing for it.
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
@@ -55,8 +60,7 @@ def make_page(title: str, body: str, *, style: str = "") -> bytes:
         style: CSS beside that of every page.
     """
     return (
-        "<!doctype html>\n"
-        '<html lang="en"><head><meta charset="utf-8">\n'
+        f"{PAGE_BEGINS}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<link rel="icon" href="data:,">\n'  # or browsers ask for one

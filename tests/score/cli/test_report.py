@@ -49,6 +49,17 @@ def test_drift_ends_with_an_exit_code_where_it_is_asked_to(
     assert scored.with_name("scored.report.html").exists()
 
 
+def test_files_that_cannot_be_compared_do_not_pass_for_alike(
+    scored: Path, write_scored: Callable[..., Path], invoke, assert_one_line
+) -> None:
+    empty = write_scored("empty.parquet", [None], {"lstm": [np.nan]})
+    result = invoke("report", empty, "--against", scored)
+    assert (result.exit_code, "Nothing could be compared." in result.stderr) == (0, True)
+    result = invoke("report", empty, "--against", scored, "--fail-on-drift")
+    assert result.exit_code == 3
+    assert f"{scored}: nothing could be compared, for it or {empty} has no scores" in result.stderr
+
+
 def test_the_same_file_is_no_drift(scored: Path, invoke) -> None:
     result = invoke("report", scored, "--against", scored, "--fail-on-drift")
     assert result.exit_code == 0
@@ -80,10 +91,13 @@ def test_files_that_are_not_scored_or_not_there(tmp_path: Path, reviews: Path, i
 def test_a_page_replaces_nothing_but_a_page(
     scored: Path, earlier: Path, reviews: Path, invoke, assert_one_line
 ) -> None:
-    before = {path: path.read_bytes() for path in (scored, earlier, reviews)}
+    index = scored.with_name("index.html")
+    index.write_text('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n<title>Mine</title>')
+    before = {path: path.read_bytes() for path in (scored, earlier, reviews, index)}
     assert_one_line(invoke("report", scored, "-o", scored), 2, "is an input: name another file")
     assert_one_line(invoke("report", scored, "--against", earlier, "-o", earlier), 2, "is an input")
-    assert_one_line(invoke("report", scored, "-o", reviews), 6, "is there and is no page")
+    assert_one_line(invoke("report", scored, "-o", reviews), 6, "is there and is no page of sentscore")
+    assert_one_line(invoke("report", scored, "-o", index), 6, "index.html: is there and is no page of sentscore")
     assert_one_line(invoke("report", scored, "-o", scored.parent), 6, "is no file: name a file for the page")
     assert {path: path.read_bytes() for path in before} == before
 
