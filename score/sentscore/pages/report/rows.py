@@ -20,6 +20,11 @@ from sentscore.text.normalize import is_text
 TIME: Final = pa.timestamp("s")
 """The type of times: what the clock showed there, without a time zone."""
 
+# A text of a time: what counts, a fraction of a second, and a zone.
+_TIME_TEXT: Final = r"^(\d{4}-\d\d-\d\d[T ]\d\d(?::\d\d){0,2})([.,]\d+)?( ?(?:[A-Za-z]{1,5}|[+-]\d\d(?::?\d\d)?))?$"
+_FIRST_TIME: Final = -62_135_596_800  # the beginning of the year 1, in seconds since 1970
+_LAST_TIME: Final = 253_402_300_799  # the end of the year 9999
+
 Scores = npt.NDArray[np.float32]
 
 
@@ -105,7 +110,7 @@ def _to_groups(path: str, name: str | None, column: pa.Array | None) -> pa.Array
     if name is None or column is None:
         return None
     try:
-        groups = _decode(column).cast(pa.large_string())
+        groups = _without_blanks(_decode(column)).cast(pa.large_string())
         groups.validate(full=True)
     except pa.ArrowException as error:
         remedy = "; name a column of texts, numbers or dates"
@@ -125,13 +130,19 @@ def _to_times(path: str, name: str | None, column: pa.Array | None) -> pa.Array 
         raise InputError(f"{path}: column '{name}' is {kind}, not times for ", Argument("time"), remedy)
     try:
         if is_text(kind):
-            times = pc.utf8_slice_codeunits(_without_blanks(times), 0, 19).cast(TIME)  # without fractions and the zone
+            times = pc.replace_substring_regex(_without_blanks(times), _TIME_TEXT, r"\1").cast(TIME)
         elif pa.types.is_timestamp(kind) and kind.tz is not None:
             times = pc.local_timestamp(times)
-        return times.cast(TIME, safe=False)
+        times = times.cast(TIME, safe=False)
     except pa.ArrowException as error:
         reason = shorten(first_line(error))
         raise InputError(f"{path}: column '{name}' is no time ({reason}) for ", Argument("time"), remedy) from error
+    seconds = times.drop_null().cast(pa.int64())
+    outside = seconds.filter(pc.or_(pc.less(seconds, _FIRST_TIME), pc.greater(seconds, _LAST_TIME)))
+    if len(outside):
+        reason = f"holds a time that is {outside[0].as_py():,} seconds from 1970, outside of the years 1 to 9999,"
+        raise InputError(f"{path}: column '{name}' {reason} for ", Argument("time"), remedy)
+    return times
 
 
 def _decode(column: pa.Array) -> pa.Array:

@@ -25,7 +25,7 @@ def test_csv_has_numbers_times_and_blanks(tmp_path: Path) -> None:
     assert rows.scores[0].dtype == np.float32
     np.testing.assert_array_equal(rows.scores[0], np.array([0.9, np.nan, 0], np.float32))
     assert rows.times.to_pylist() == [datetime(2026, 11, 24), None, datetime(2026, 11, 24, 21, 5)]
-    assert rows.groups.to_pylist() == ["2026-11-24", "", "2026-11-24T21:05:00.123Z"]
+    assert rows.groups.to_pylist() == ["2026-11-24", None, "2026-11-24T21:05:00.123Z"]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,9 @@ def test_types_of_times_and_groups(tmp_path: Path, column: pa.Array, times: list
         ("score", [[0.5]], {}, "not scores"),
         ("at", ["yesterday"], {"time": "at"}, "column 'at' is no time .* for `time`; it has to hold dates or times"),
         ("at", [20261124], {"time": "at"}, "column 'at' is int64, not times for `time`"),
+        ("at", ["2026-11-24T21:05:00 or so"], {"time": "at"}, "column 'at' is no time .* for `time`"),
+        ("at", np.array([1_800_000_000_000], "M8[s]"), {"time": "at"}, "column 'at' holds a time that .* for `time`"),
+        ("at", ["0000-12-31"], {"time": "at"}, "outside of the years 1 to 9999, for `time`"),
         ("at", [[1]], {"by": "at"}, "column 'at' is list<.*, not groups for `by`"),
     ],
 )
@@ -67,6 +70,14 @@ def test_values_that_are_something_else(tmp_path: Path, column: str, value, opti
     pq.write_table(pa.table(table), tmp_path / "x.parquet")
     with pytest.raises(InputError, match=message):
         read(tmp_path / "x.parquet", column="text", **options)
+
+
+@pytest.mark.parametrize("ending", ["", "Z", ":00.5Z", ":00,123456+02:00", " +0200", ":00-08", ":00 UTC"])
+def test_a_text_of_a_time_may_have_a_fraction_and_a_zone(tmp_path: Path, ending: str) -> None:
+    table = {"text": ["a"], "sentiment": ["positive"], "score": [0.5], "at": [f"2026-11-24T21:05{ending}"]}
+    pq.write_table(pa.table(table), tmp_path / "x.parquet")
+    [rows] = read(tmp_path / "x.parquet", column="text", time="at")
+    assert rows.times.to_pylist() == [datetime(2026, 11, 24, 21, 5)]
 
 
 def test_groups_that_are_not_utf_8(tmp_path: Path) -> None:
