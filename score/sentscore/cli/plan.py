@@ -70,8 +70,10 @@ def plan_cli(
         return
     for line in format_forecast(found):
         echo_line(line)
-    for name, what in list(sample.unreadable.items())[:_MOST_NAMED]:
-        echo_line(f"cannot be read: {what if name in what else f'{name}: {what}'}", err=True)
+    for error in list(sample.unreadable.values())[:_MOST_NAMED]:
+        echo_line(f"cannot be read: {error.to_command_line()}", err=True)
+    if found.unreadable > _MOST_NAMED:
+        echo_line(f"and {found.unreadable - _MOST_NAMED:,} more, which --json names", err=True)
 
 
 def plan(

@@ -49,7 +49,7 @@ class Sample:
     most_rows: int
     texts: pa.Array
     sampled_files: int
-    unreadable: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, InputError] = field(default_factory=dict)
 
 
 @dataclass
@@ -103,9 +103,10 @@ def draw_sample(
     """
     draw = random.Random(seed)
     listing = _list(arguments, format, draw)
-    unreadable: dict[str, str] = {}
+    unreadable: dict[str, InputError] = {}
     counted = _count_rows(listing, format, unreadable)
-    parquet = _Density(sum(counted.values()), sum(each.size for each in listing.chosen if each.name in counted))
+    footers = [each for each in listing.chosen if each.name in counted]  # a file that is named twice is there twice
+    parquet = _Density(sum(counted[each.name] for each in footers), sum(each.size for each in footers))
     others = _Density()
     of_footers = parquet.rows_in(listing.size[True])
 
@@ -125,18 +126,18 @@ def draw_sample(
             texts.append(found)
             taken += len(found)
     if not texts:
-        name, what = next(iter(unreadable.items()))
-        raise InputError(
-            what if len(unreadable) == 1 else f"none of {len(unreadable)} files can be read; {name}: {what}"
-        )
+        first, *more = unreadable.values()
+        raise InputError(f"none of {len(unreadable)} files can be read; ", *first.args) if more else first
     densities = {True: parquet, False: others}
+    all_rows = of_footers + others.rows_in(listing.size[False])
     return Sample(
         files=listing.files,
         size=sum(listing.size.values()),
-        rows=of_footers + others.rows_in(listing.size[False]),
-        is_counted=not listing.size[False] and len(counted) == listing.files,
+        rows=all_rows,
+        is_counted=not listing.size[False] and len(footers) == listing.files,
         most_rows=max(densities[kind].rows_in(listing.largest[kind]) for kind in densities),
-        texts=pa.concat_arrays(texts),
+        # How many rows there are is known only now.
+        texts=_thin(pa.concat_arrays(texts), max(_LEAST_ROWS, int(all_rows * _SHARE))),
         sampled_files=len(texts),
         unreadable=unreadable,
     )
@@ -175,7 +176,7 @@ def _is_parquet(name: str, format: Format | None) -> bool:
     return (format or parse_file_name(name)) == Format(Kind.PARQUET)
 
 
-def _count_rows(listing: _Listing, format: Format | None, unreadable: dict[str, str]) -> dict[str, int]:
+def _count_rows(listing: _Listing, format: Format | None, unreadable: dict[str, InputError]) -> dict[str, int]:
     """Returns the rows of the chosen inputs that are Parquet files, by their names."""
     counted: dict[str, int] = {}
     for each in listing.chosen:
@@ -186,12 +187,12 @@ def _count_rows(listing: _Listing, format: Format | None, unreadable: dict[str, 
 
 
 @contextmanager
-def _noted(name: str, unreadable: dict[str, str]) -> Iterator[None]:
+def _noted(name: str, unreadable: dict[str, InputError]) -> Iterator[None]:
     """Notes what is wrong with an input that cannot be read."""
     try:
         yield
     except InputError as error:
-        unreadable[name] = str(error)
+        unreadable[name] = error
 
 
 @contextmanager
@@ -244,5 +245,10 @@ def _read_beginning(
         if source.rows is not None:
             count, is_whole = source.rows, True
     seen = _Density(count, found.size if is_whole else position - _READ_AHEAD // 2)
-    chosen = np.linspace(0, len(first), min(rows, len(first)), endpoint=False).astype(np.int64)
-    return first.take(pa.array(chosen)), seen
+    return _thin(first, rows), seen
+
+
+def _thin(texts: pa.Array, count: int) -> pa.Array:
+    """Returns so many texts at most, evenly spread."""
+    chosen = np.linspace(0, len(texts), min(count, len(texts)), endpoint=False).astype(np.int64)
+    return texts.take(pa.array(chosen))

@@ -54,6 +54,25 @@ def test_the_command(lake: Path, tiny_artifact: Path, invoke) -> None:
     assert (found["rows"], found["workers"], found["unreadable_files"]) == (60, None, [str(lake / "b.parquet")])
 
 
+def test_inputs_that_cannot_be_read_are_counted_and_told_the_option(
+    lake: Path, tiny_artifact: Path, invoke, assert_one_line
+) -> None:
+    bad = []
+    for number in range(4):
+        bad.append(lake / f"two{number}.csv")
+        bad[-1].write_text("title,summary\na film,a film\n")
+    options = ["--model", str(tiny_artifact), "--device", "cpu", "--threads", "1"]
+    result = invoke("plan", str(lake), *options)
+    assert result.exit_code == 0
+    lines = result.stderr.splitlines()
+    assert len(lines) == 4
+    assert lines[-1] == "and 2 more, which --json names"
+    remedy = "several columns hold text: name one of 'title', 'summary' with --column"
+    assert {line.partition(".csv: ")[2] for line in lines if ".csv" in line} == {remedy}
+    assert_one_line(invoke("plan", *map(str, bad), *options), 3, f"none of 4 files can be read; .*two.*: {remedy}")
+    assert_one_line(invoke("plan", str(bad[0]), *options), 3, remedy)
+
+
 @pytest.mark.parametrize(
     ("options", "exit_code", "message"),
     [

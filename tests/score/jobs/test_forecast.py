@@ -6,7 +6,7 @@ from math import ceil
 import pyarrow as pa
 import pytest
 
-from sentscore.errors import UsageError
+from sentscore.errors import InputError, UsageError
 from sentscore.jobs.forecast import forecast, parse_duration
 from sentscore.jobs.sampling import Sample
 from sentscore.scorer import Scorer
@@ -19,7 +19,7 @@ _SAMPLE = Sample(
     most_rows=400_000,
     texts=pa.array(["a wonderful film", "awful", None, "a film of no interest"] * 50, pa.large_string()),
     sampled_files=5,
-    unreadable={"bad.parquet": "bad.parquet: damaged"},
+    unreadable={"bad.parquet": InputError("bad.parquet: damaged")},
 )
 
 

@@ -41,6 +41,12 @@ def test_the_sample_is_the_same_every_time(tmp_path: Path) -> None:
     assert _draw(tmp_path).texts == _draw(tmp_path).texts
 
 
+def test_a_file_that_is_named_twice_counts_twice(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.parquet", 300)
+    sample = _draw(path, path)
+    assert (sample.files, sample.rows, sample.is_counted) == (2, 600, True)
+
+
 def test_small_inputs_are_drawn_whole(tmp_path: Path) -> None:
     assert len(_draw(_write(tmp_path / "a.parquet", 500)).texts) == 500
     assert len(_draw(_write(tmp_path / "a.parquet", 5_000)).texts) == 1_024
@@ -58,6 +64,9 @@ def test_rows_of_text_files_are_estimated_from_their_beginning(tmp_path: Path, m
     assert sample.rows != 300_000
     assert sample.most_rows == sample.rows
     assert len(sample.texts) == 4_096
+    middling = tmp_path / "middling.txt"
+    middling.write_text("a film\n" * 20_000)
+    assert len(_draw(middling, rows=16_384).texts) == 2_000  # a tenth, as of Parquet
     few = tmp_path / "few.txt"
     few.write_text("good\nbad\nso so\n")
     assert (_draw(few).rows, len(_draw(few).texts)) == (3, 3)
