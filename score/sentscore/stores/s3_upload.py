@@ -212,7 +212,14 @@ def _make_client(endpoint: str | None, region: str | None) -> Any:  # noqa: ANN4
         retries={"total_max_attempts": 1},  # requests are made again here, where it can be said
         s3={"addressing_style": "path"} if endpoint else {},
     )
-    return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    client = boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    client.meta.events.register_last("before-call.s3", _expect_nothing)
+    return client
+
+
+def _expect_nothing(params: dict[str, Any], **_: object) -> None:
+    """Takes `Expect: 100-continue` out of a request: botocore waits for ever if the connection drops in its answer."""
+    params["headers"].pop("Expect", None)
 
 
 def _list_uploads(target: dict[str, str]) -> list[str]:

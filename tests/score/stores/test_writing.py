@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import random
+import socketserver
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,29 @@ def test_an_object_that_appears_meanwhile_stays(s3, size: int) -> None:
     with new_object(path) as file:
         file.write(b"ours")
     assert s3.get("a.bin") == b"ours"
+
+
+def test_no_answer_is_awaited_before_the_content(s3, monkeypatch) -> None:
+    """A connection that drops in the middle of `100 Continue` would be waited for without end."""
+    heads: list[bytes] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            heads.append(b"".join(iter(self.rfile.readline, b"\r\n")))
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        with (
+            pytest.raises(OutputError, match="cannot be written"),
+            new_object(parse_store_path("s3://b/a.bin")) as file,
+        ):
+            file.write(b"content")
+        server.shutdown()
+    assert any(head.startswith(b"PUT /b/a.bin ") for head in heads)
+    assert not any(b"expect" in head.lower() for head in heads)
 
 
 def test_dropped_connections_do_not_stop_an_upload(s3, dropping_proxy, monkeypatch) -> None:
