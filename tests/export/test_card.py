@@ -16,8 +16,9 @@ def test_the_card_gives_the_manifests_figures() -> None:
     manifest = load_artifact("gru").manifest
     card = model_card(manifest, has_plot=True)
     test = manifest.metrics["test"]
-    low, high = test["accuracy_interval"]
-    assert f"| test | {test['accuracy']:.2%} | {low:.2%} to {high:.2%} | {test['auc']:.4f} |" in card
+    for name, each in {"all": test, **test["by"]["source"]}.items():
+        low, high = each["accuracy_interval"]
+        assert f"| test, {name} | {each['accuracy']:.2%} | {low:.2%} to {high:.2%} | {each['auc']:.4f} |" in card
     assert f"| test | {manifest.calibration['temperature']:.4f} | {test['loss']:.4f} |" in card
     assert f"| test | 1.0000 | {test['uncalibrated']['loss']:.4f} |" in card
     for precision, measured in manifest.precisions.items():
