@@ -91,7 +91,10 @@ def test_a_command_works_as_it_stands(command: str, folder: Path, tmp_path: Path
     shown = dict.fromkeys(("PATH", "HOME"), "") | dict(os.environ)
     environment = {**shown, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{shown['PATH']}"}
     work = tmp_path / "work"
-    subprocess.run(["cp", "-r", str(folder), str(work)], check=True)  # each command finds its outputs' places free
+    subprocess.run(["cp", "-r", str(folder), str(work)], check=True)
+    for output in re.findall(r"(?:-o|--output) (\S+)", command):  # each command finds its outputs' places free
+        if (work / output).is_file():
+            (work / output).unlink()
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=work,
