@@ -84,7 +84,9 @@ def test_so_are_those_of_a_shipped_model(precision: str) -> None:
     whole, effects = score_one_by_one(SHIPPED / "gru", text.split(), precision=precision)
     assert explained.log_odds == pytest.approx(whole, abs=1e-6)
     assert [word.effect for word in explained.words] == pytest.approx(effects, abs=1e-6)
-    assert explained.spell(explained.words[explained.strongest(1)[0]]) == "lovely"
+    by_word = {explained.spell(word): word.effect for word in explained.words}
+    assert by_word["lovely"] > 0.1
+    assert by_word["wasn't"] > 0.1  # without it the film is a bore
 
 
 def test_log_odds_are_those_of_the_score(engine: Engine, explainer: Explainer) -> None:

@@ -106,7 +106,9 @@ class JsonLog:
         log_event("left_out", input=job.name, output=job.target.name)
 
     def show_warnings(self, warnings: Sequence[str]) -> None:
-        """Does nothing, for `finished` logs all warnings."""
+        """Logs warnings that a job has given rise to."""
+        for warning in warnings:
+            self.show_warning(warning)
 
     def show_summary(self, summary: Summary) -> None:
         """Logs what a job did."""

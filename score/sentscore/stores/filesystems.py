@@ -17,6 +17,7 @@ SERVED: Final = "s3, gs, abfs and hdfs"
 """The schemes that pyarrow serves, for messages; for others there is fsspec."""
 
 _ARROW_SCHEMES: Final = frozenset({"gs", "gcs", "abfs", "abfss", "hdfs", "viewfs"})
+_MOST_ANSWERS: Final = 5  # to a question that was asked before
 _CONNECT_TIMEOUT_S: Final = 10
 _REQUEST_TIMEOUT_S: Final = 60
 
@@ -68,11 +69,15 @@ class Store:
         Raises:
             InputError: The store cannot be asked.
         """
-        info = self._ask(key, lambda: self.filesystem.get_file_info(self.locate(key)))
-        return _to_entry(info)
+
+        def ask() -> Entry | None:
+            return _to_entry(self._ask(key, lambda: self.filesystem.get_file_info(self.locate(key))))
+
+        found = ask()
+        return found if found is not None and (found.is_folder or found.size) else _agree(found, ask)
 
     def list_folder(self, key: str) -> list[Entry]:
-        """Returns the objects and folders in a folder, in no order; none where there is no such folder.
+        """Returns the objects and folders in a folder, by their names; none where there is no such folder.
 
         Raises:
             InputError: The store cannot be asked.
@@ -80,8 +85,13 @@ class Store:
         from pyarrow.fs import FileSelector
 
         selector = FileSelector(self.locate(key).rstrip("/"), allow_not_found=True)
-        found = self._ask(key, lambda: self.filesystem.get_file_info(selector))
-        return [entry for entry in map(_to_entry, found) if entry is not None]
+
+        def ask() -> list[Entry]:
+            found = self._ask(key, lambda: self.filesystem.get_file_info(selector))
+            entries = [entry for entry in map(_to_entry, found) if entry is not None]
+            return sorted(entries, key=lambda entry: (entry.name, entry.is_folder))
+
+        return _agree(ask(), ask)
 
     def open(self, key: str) -> pa.NativeFile:
         """Opens an object, in one try; reading may fail.
@@ -177,6 +187,20 @@ def _open_fsspec(name: str) -> tuple[Any, str]:
         reason = first_line(error)
         raise InputError(f"{name}: {scheme} is no store that is known ({reason}): {SERVED} are") from error
     return PyFileSystem(FSSpecHandler(filesystem)), base
+
+
+def _agree(found: Result, ask: Callable[[], Result]) -> Result:
+    """Asks until two answers one after the other are the same, and returns that one.
+
+    To pyarrow an answer of S3 that is cut off in its headers is an empty one: a folder without objects, a page of a
+    listing without names, an object without bytes. Where others write meanwhile, the latest answer counts.
+    """
+    for _ in range(_MOST_ANSWERS):
+        again = ask()
+        if again == found:
+            break
+        found = again
+    return found
 
 
 def _to_entry(info: Any) -> Entry | None:  # noqa: ANN401 - pyarrow has no types

@@ -41,7 +41,7 @@ class ObjectFile(io.RawIOBase):
         self._block = b""
         self._block_start = 0
         self.size = -1
-        self.size = self._request(lambda: int(self._open().size()))
+        self.size = self._request(lambda: int(self._open().size())) or self._ask_again()
 
     def readable(self) -> bool:
         """Returns that it can be read."""
@@ -99,7 +99,10 @@ class ObjectFile(io.RawIOBase):
         """Returns the open object, which is opened anew after an error."""
         if self._file is None:
             file = self._store.open(self._key)
-            if self.size not in {-1, file.size()}:
+            size = file.size()
+            if self.size > 0 and size == 0:
+                raise ConnectionError("the answer is cut off")
+            if self.size not in {-1, size}:
                 raise self._changed()
             self._file = file
         return self._file
@@ -116,6 +119,11 @@ class ObjectFile(io.RawIOBase):
             return self._store.retries.run(try_once)
         except Exception as error:
             raise cannot_read(self._name, error) from error
+
+    def _ask_again(self) -> int:
+        """Returns the size of an object that seems to be empty: so does one whose answer was cut off."""
+        self._drop()
+        return int(self._request(lambda: self._open().size()))
 
     def _drop(self) -> None:
         file, self._file = self._file, None

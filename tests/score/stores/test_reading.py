@@ -4,10 +4,15 @@ import io
 import os
 import random
 
+import pyarrow as pa
 import pytest
+from pyarrow.fs import FileInfo, FileSelector, FileType
 
 from sentscore.errors import InputError
 from sentscore.stores import open_object, reading
+from sentscore.stores.filesystems import Store
+from sentscore.stores.reading import ObjectFile
+from sentscore.stores.retries import Retries
 
 
 def test_an_object_is_read_as_a_file_is(s3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,3 +65,47 @@ def test_an_object_that_changes_while_it_is_read(s3, monkeypatch: pytest.MonkeyP
         file.seek(80)
         with pytest.raises(InputError, match=r"a\.csv: (has changed while it was read|cannot be read)"):
             file.read(10)
+
+
+class CutStore:
+    """A store of one object, whose first answer to each question is cut off in its headers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def get_file_info(self, what: str | FileSelector) -> FileInfo | list[FileInfo]:
+        self.asked += 1
+        whole = FileInfo("b/lake/a.txt", FileType.File, size=4, mtime_ns=1)
+        if isinstance(what, FileSelector):
+            return [] if self.asked == 1 else [whole]
+        return FileInfo("b/lake/a.txt", FileType.File, size=0, mtime_ns=1) if self.asked == 1 else whole
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        self.asked += 1
+        return pa.BufferReader(b"" if self.asked in {1, 3} else b"film")
+
+
+def test_an_answer_that_is_cut_off_is_no_empty_store() -> None:
+    assert [entry.name for entry in Store("s3://b", CutStore(), "b").list_folder("lake")] == ["a.txt"]
+    found = Store("s3://b", CutStore(), "b").find("lake/a.txt")
+    assert found is not None
+    assert found.size == 4
+
+
+def test_an_object_whose_size_is_cut_off_is_not_empty() -> None:
+    store = Store("s3://b", CutStore(), "b")
+    store.retries = Retries("s3://b", pause=lambda seconds: None)
+    with ObjectFile("s3://b/lake/a.txt", store, "lake/a.txt") as file:
+        file._drop()  # as after an error
+        assert (file.size, file.read()) == (4, b"film")
+
+
+def test_what_is_empty_stays_so() -> None:
+    class Nothing(CutStore):
+        def get_file_info(self, what: str | FileSelector) -> FileInfo | list[FileInfo]:
+            self.asked += 1
+            return [] if isinstance(what, FileSelector) else FileInfo("b/none", FileType.NotFound)
+
+    filesystem = Nothing()
+    store = Store("s3://b", filesystem, "b")
+    assert (store.list_folder("lake"), store.find("none"), filesystem.asked) == ([], None, 4)
