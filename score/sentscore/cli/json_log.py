@@ -116,14 +116,7 @@ class JsonLog:
             "scored",
             input=summary.name,
             output=summary.output,
-            rows=summary.rows,
-            scored=summary.scored,
-            empty=summary.empty,
-            truncated=summary.truncated,
-            mostly_unknown=summary.mostly_unknown,
-            kept=summary.kept,
-            seconds=round(summary.seconds, 3),
-            reviews_per_s=round(summary.rate, 1),
+            **summary.to_counts(),
             positive={model.name: model.positive for model in summary.models},
         )
 

@@ -103,9 +103,7 @@ def plan(
     from sentscore.model.artifact import load_artifact
     from sentscore.scorer import Scorer
 
-    scorer = Scorer(load_artifact(model), options)
-    if scorer.device == "cuda":
-        scorer.engine.encode_in_processes()
+    scorer = Scorer(load_artifact(model), options, in_processes=True)
     return sample, forecast(sample, scorer, start_s=time.perf_counter() - began, deadline_s=deadline_s)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from operator import add
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -117,6 +117,19 @@ class Summary:
     def rate(self) -> float:
         """The texts that this run scored in a second."""
         return (self.scored - self.kept) / self.seconds if self.seconds > 0 else 0.0
+
+    def to_counts(self) -> dict[str, Any]:
+        """Returns what a report and a log say of the rows and the time, by its name there."""
+        return {
+            "rows": self.rows,
+            "scored": self.scored,
+            "empty": self.empty,
+            "truncated": self.truncated,
+            "mostly_unknown": self.mostly_unknown,
+            "kept": self.kept,
+            "seconds": round(self.seconds, 3),
+            "reviews_per_s": round(self.rate, 1),
+        }
 
 
 def check_inputs(

@@ -195,20 +195,7 @@ class RunReport:
             scores.histogram += np.array(model.histogram)
             share = _divide(model.positive, summary.scored)
             models.append({"name": model.name, "positive": model.positive, "share_positive": share})
-        self._add_entry(
-            summary.name,
-            summary.output,
-            "scored",
-            rows=summary.rows,
-            scored=summary.scored,
-            empty=summary.empty,
-            truncated=summary.truncated,
-            mostly_unknown=summary.mostly_unknown,
-            kept=summary.kept,
-            seconds=round(summary.seconds, 3),
-            reviews_per_s=round(summary.rate, 1),
-            models=models,
-        )
+        self._add_entry(summary.name, summary.output, "scored", **summary.to_counts(), models=models)
 
     def add_left_out(self, job: Job) -> None:
         """Adds an input that is not scored because its output is there already."""

@@ -18,11 +18,11 @@ from sentscore.errors import InputError, UsageError
 from sentscore.formats import KNOWN_FORMATS, Format, Kind, parse_file_name
 from sentscore.jobs.inputs import Argument, Input, Inputs
 from sentscore.sources import STDIN, open_source, open_stream
+from sentscore.sources.streams import READ_AHEAD
 
 _MOST_FOOTERS: Final = 2_000  # Parquet files whose footers are read: a second or two
 _MOST_FILES: Final = 50  # files whose texts are read
 _MOST_BYTES: Final = 256 << 20  # that are read of all files but Parquet
-_READ_AHEAD: Final = 1 << 20
 _LEAST_ROWS: Final = 1_024  # of the sample, whatever its share: fewer are no measure of a machine
 _SHARE: Final = 0.1
 
@@ -244,7 +244,7 @@ def _read_beginning(
                 break
         if source.rows is not None:
             count, is_whole = source.rows, True
-    seen = _Density(count, found.size if is_whole else position - _READ_AHEAD // 2)
+    seen = _Density(count, found.size if is_whole else position - READ_AHEAD // 2)
     return _thin(first, rows), seen
 
 

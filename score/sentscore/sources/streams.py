@@ -26,7 +26,9 @@ STDIN: Final = "-"
 MAX_LINE: Final = 64 << 20
 """The most bytes of a line or of a whole text: what is longer is no text and may not fit into memory."""
 
-_BUFFER: Final = 1 << 20
+READ_AHEAD: Final = 1 << 20
+"""The bytes that are read of a stream at a time."""
+
 _HEAD: Final = 1 << 16  # the most bytes of a stream that are looked at to detect its format
 
 
@@ -99,7 +101,7 @@ def decompress(stream: Stream, compression: Compression | None) -> io.BufferedRe
     raw: Any = _PushbackStream(head, stream.raw)  # a reader closes what it reads from
     if compression is not None:
         raw = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression.value)
-    return io.BufferedReader(raw, _BUFFER)
+    return io.BufferedReader(raw, READ_AHEAD)
 
 
 def peek(stream: Stream) -> tuple[bytes, Stream]:
@@ -129,7 +131,7 @@ def read_lines(stream: Stream, compression: Compression | None, *, carriage_retu
     """
     lines = _read_raw_lines(stream, compression, MAX_LINE)
     if carriage_returns:
-        lines = _split_carriage_returns(_read_raw_lines(stream, compression, min(_BUFFER, MAX_LINE)))
+        lines = _split_carriage_returns(_read_raw_lines(stream, compression, min(READ_AHEAD, MAX_LINE)))
     ends = (b"\n", b"\r") if carriage_returns else (b"\n",)
     offset = 0
     for number, line in enumerate(lines, 1):

@@ -106,7 +106,4 @@ def is_transient(error: Exception) -> bool:
 
 def _is_network(error: Exception) -> bool:
     """Returns whether an error of boto3, or of what it is built on, is one of the network."""
-    names = {each.__name__ for each in type(error).__mro__}
-    return not names.isdisjoint(
-        {"ConnectionError", "HTTPClientError", "HTTPError", "IncompleteReadError", "ResponseParserError"}
-    )
+    return not _NETWORK_ERRORS.isdisjoint(each.__name__ for each in type(error).__mro__)

@@ -70,7 +70,7 @@ def test_any_line_end(end: str, read: Read, write: Write) -> None:
 def test_a_carriage_return_ends_a_line_outside_quotes(
     content: bytes, texts: list[str] | None, buffer: int, monkeypatch: pytest.MonkeyPatch, read: Read, write: Write
 ) -> None:
-    monkeypatch.setattr(streams, "_BUFFER", buffer)
+    monkeypatch.setattr(streams, "READ_AHEAD", buffer)
     path = write(content)
     if texts is None:
         with pytest.raises(InputError, match="check the quotes before it"):
@@ -83,7 +83,7 @@ def test_a_file_may_be_longer_than_a_line_and_have_carriage_returns_alone(
     monkeypatch: pytest.MonkeyPatch, read: Read, write: Write
 ) -> None:
     monkeypatch.setattr(streams, "MAX_LINE", 1_000)
-    monkeypatch.setattr(streams, "_BUFFER", 100)
+    monkeypatch.setattr(streams, "READ_AHEAD", 100)
     lines = [b"x" * length for length in (999, 1, 0, 500, 998)]
     assert [len(str(text)) for text in read(write(b"text\r" + b"\r".join(lines)))[0]] == [999, 1, 0, 500, 998]
     with pytest.raises(InputError, match="line 4 is over 0 MiB"):
